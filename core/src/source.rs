@@ -1,0 +1,72 @@
+//! Where events come from.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    ComponentError,
+    buffer::{BatchSender, Closed},
+    clock::Clock,
+    event::EventBatch,
+    key::ComponentKey,
+    shutdown::ShutdownSignal,
+};
+
+/// A running source. It ends by itself when it has nothing more to give (a file, [`RunMode::Once`]), or soon after
+/// its [`ShutdownSignal`], but not before the acknowledgements of what it has sent have been dealt with.
+pub type Source = BoxFuture<'static, Result<(), ComponentError>>;
+
+/// For how long a source runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunMode {
+    /// Until it is told to stop.
+    #[default]
+    Continuous,
+    /// Until it has caught up with now and everything is delivered.
+    Once,
+}
+
+/// What a source is built with.
+#[derive(Debug, Clone)]
+pub struct SourceContext {
+    /// The source's name.
+    pub key: ComponentKey,
+    /// Where its events go.
+    pub out: SourceSender,
+    /// When to stop.
+    pub shutdown: ShutdownSignal,
+    /// Where it may keep state. Created by the source when it needs it.
+    pub data_dir: PathBuf,
+    /// Directory of the configuration file: relative paths of the configuration start here.
+    pub config_dir: PathBuf,
+    /// The calendar.
+    pub clock: Arc<dyn Clock>,
+    /// For how long to run.
+    pub mode: RunMode,
+}
+
+/// The way out of a source; waits while the pipeline is full.
+#[derive(Clone)]
+pub struct SourceSender(BatchSender);
+
+impl SourceSender {
+    /// Wraps the sending end of a channel.
+    pub fn new(sender: BatchSender) -> Self {
+        Self(sender)
+    }
+
+    /// Sends events downstream, waiting for room.
+    ///
+    /// # Cancel safety
+    /// Not safe: events whose sending is given up count as lost, and their status will be `Errored`.
+    pub async fn send_batch(&self, batch: EventBatch) -> Result<(), Closed> {
+        self.0.send(batch).await
+    }
+}
+
+impl fmt::Debug for SourceSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SourceSender")
+    }
+}
