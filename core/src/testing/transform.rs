@@ -39,17 +39,12 @@ pub async fn transform_contract(
         documents.push(event.to_bytes());
         event.finish(EventStatus::Delivered);
     }
-    let mut untracked = TransformOutputs::new(
-        outputs
-            .take_named()
-            .map(|(name, _)| name.to_owned())
-            .collect::<Vec<_>>(),
-    );
-    for (name, batch) in outputs
+    let named: Vec<_> = outputs
         .take_named()
         .map(|(name, batch)| (name.to_owned(), batch))
-        .collect::<Vec<_>>()
-    {
+        .collect();
+    let mut untracked = TransformOutputs::new(named.iter().map(|(name, _)| name.clone()));
+    for (name, batch) in named {
         for mut event in batch {
             event.update_status(EventStatus::Delivered);
             untracked.push_to(&name, crate::LogEvent::untracked(event.to_bytes()));

@@ -1,0 +1,107 @@
+//! The command line: what each command is, and the exit code that it ends with.
+
+mod demo;
+mod logging;
+mod pipeline;
+mod report;
+mod run;
+mod signals;
+mod simulate;
+mod transform;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+pub use logging::LogFormat;
+
+/// Done.
+const EXIT_OK: u8 = 0;
+/// Failed at run time.
+const EXIT_FAILED: u8 = 1;
+/// Bad configuration, as `EX_CONFIG` of sysexits.h. Wrong usage is 2, which clap ends with by itself.
+const EXIT_CONFIG: u8 = 78;
+
+/// Collects the Microsoft 365 audit trail, maps it to the Elastic Common Schema in WebAssembly, refines it in VRL and
+/// delivers it where you look.
+#[derive(Debug, Parser)]
+#[command(name = "o365-host", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Form of the log on standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "O365_LOG_FORMAT")]
+    log_format: LogFormat,
+
+    /// What is logged: a level (error, warn, info, debug, trace) or directives such as `o365_source=debug,info`.
+    #[arg(long, global = true, default_value = "info", env = "O365_LOG", value_name = "FILTER")]
+    log_level: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the pipeline of a configuration file.
+    Run(run::Args),
+    /// Checks a configuration file without sending an event: exits with 78 if anything is wrong.
+    Validate(validate::Args),
+    /// Transforms events from standard input to standard output, one a line, in order.
+    Transform(transform::Args),
+    /// Shows the whole pipeline against a built-in simulator: needs no tenant, no account, no network.
+    Demo(demo::Args),
+    /// Serves the simulator of the Office 365 Management Activity API, to try a configuration against.
+    Simulate(simulate::Args),
+}
+
+/// Why a command did not end with 0, and with what it ends.
+#[derive(Debug)]
+enum Failed {
+    /// Something went wrong at run time: exit code 1.
+    Run(anyhow::Error),
+    /// The configuration is bad: exit code 78, with a report that is ready to print.
+    Config(String),
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Run(error)
+    }
+}
+
+/// Runs one command.
+#[must_use]
+pub fn main(cli: Cli) -> ExitCode {
+    if let Err(error) = logging::init(cli.log_format, &cli.log_level) {
+        report::line(&format!("error: --log-level: {error}"));
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report::line(&format!("error: starting the runtime failed: {error}"));
+            return ExitCode::from(EXIT_FAILED);
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(args).await,
+            Command::Validate(args) => validate::validate(args).await,
+            Command::Transform(args) => transform::transform(args).await,
+            Command::Demo(args) => demo::demo(args).await,
+            Command::Simulate(args) => simulate::simulate(args).await,
+        }
+    });
+    // A read from standard input cannot be cancelled; it must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(Failed::Run(error)) => {
+            report::line(&format!("error: {error:#}"));
+            ExitCode::from(EXIT_FAILED)
+        }
+        Err(Failed::Config(text)) => {
+            report::line(text.trim_end());
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}

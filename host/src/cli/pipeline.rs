@@ -1,0 +1,108 @@
+//! From a configuration file to a pipeline, with every problem reported at its line.
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use o365_core::{ComponentKey, RunMode, ShutdownSignal, SystemClock, config::Problem};
+
+use super::Failed;
+use crate::{
+    config::{self, Config, ConfigErrors, ConfigProblem},
+    dead_letter::Target,
+    registry::registry,
+    topology::{BuildFailure, Environment, Pipeline, Plan, PlanProblem, plan},
+    wasm::WasmEngine,
+};
+
+/// A configuration that has been read, and what it says.
+pub(super) struct Loaded {
+    config: Config,
+    pub(super) pipeline: Pipeline,
+    pub(super) grace: Duration,
+}
+
+/// Reads a configuration file; nothing is built yet.
+pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
+    let env = |name: &str| std::env::var(name).ok();
+    let mut config = config::load(path, &env, &registry()).map_err(|errors| render(&errors))?;
+    if config.api.enabled {
+        let problem = config.locate_path(
+            "api.enabled",
+            "this version has no API yet",
+            Some("set `enabled: false` or remove `api`"),
+        );
+        return Err(render(&ConfigErrors::from_problems(vec![problem])));
+    }
+    let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
+    let pipeline = Pipeline {
+        sources: std::mem::take(&mut config.sources).into_iter().map(|(key, entry)| (key, entry.config)).collect(),
+        transforms: std::mem::take(&mut config.transforms)
+            .into_iter()
+            .map(|(key, entry)| (key, (inputs(entry.inputs), entry.config)))
+            .collect(),
+        sinks: std::mem::take(&mut config.sinks)
+            .into_iter()
+            .map(|(key, entry)| (key, (inputs(entry.inputs), entry.config)))
+            .collect(),
+        workers: default_workers(),
+        config_dir: config.config_dir.clone(),
+        data_dir: config.data_dir.clone(),
+    };
+    Ok(Loaded { grace: config.shutdown_grace, config, pipeline })
+}
+
+impl Loaded {
+    /// Resolves names.
+    pub(super) fn plan(&self) -> Result<Plan, Failed> {
+        plan(&self.pipeline).map_err(|problems| {
+            let problems = problems.into_iter().map(|problem| self.locate_plan(problem)).collect();
+            render(&ConfigErrors::from_problems(problems))
+        })
+    }
+
+    /// Points the problems of components at the file.
+    pub(super) fn refuse(&self, failure: BuildFailure) -> Failed {
+        let locate = |(key, problem): (ComponentKey, Problem)| self.config.locate(&key, &problem);
+        render(&ConfigErrors::from_problems(failure.0.into_iter().map(locate).collect()))
+    }
+
+    fn locate_plan(&self, problem: PlanProblem) -> ConfigProblem {
+        match &problem.component {
+            Some(key) => self.config.locate_input(key, problem.input, &problem.message, problem.hint.as_deref()),
+            None => self.config.locate_path("", &problem.message, problem.hint.as_deref()),
+        }
+    }
+}
+
+fn render(errors: &ConfigErrors) -> Failed {
+    Failed::Config(errors.render(std::io::stderr().is_terminal()))
+}
+
+/// What a pipeline of this process runs in, with the clock of the machine.
+pub(super) fn environment(
+    data_dir: Option<&Path>,
+    mode: RunMode,
+    shutdown: ShutdownSignal,
+    dead_letters: Target,
+) -> Result<Environment, Failed> {
+    let cache = data_dir.map(|dir| dir.join("cache").join("wasm"));
+    let engine = WasmEngine::new(cache)
+        .map_err(|error| anyhow::anyhow!("starting the WebAssembly engine failed: {error:#}"))?;
+    Ok(Environment { clock: Arc::new(SystemClock), shutdown, mode, dead_letters, engine: Arc::new(engine) })
+}
+
+/// One worker for each core.
+pub(super) fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Where commands without a configuration keep compiled components, if there is a home for that.
+pub(super) fn user_cache_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("o365-host"))
+}

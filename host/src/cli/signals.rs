@@ -1,0 +1,61 @@
+//! SIGINT and SIGTERM: the first drains the pipeline, the second ends the process at once.
+
+use o365_core::ShutdownTrigger;
+use tracing::warn;
+
+/// Exit code of a process that was told twice: 128 + SIGTERM, what a shell shows for a killed process.
+const EXIT_KILLED: i32 = 143;
+
+/// Pulls `trigger` at the first signal; at the second the process exits. Never returns.
+pub(super) async fn listen(trigger: ShutdownTrigger) {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            warn!(%error, "signals cannot be heard, only killing the process will end it");
+            return std::future::pending().await;
+        }
+    };
+    signals.next().await;
+    trigger.shutdown();
+    signals.next().await;
+    super::report::line("second signal: exiting at once; what was not delivered will be sent again at the next start");
+    #[expect(clippy::exit, reason = "the second signal asks for exactly that")]
+    std::process::exit(EXIT_KILLED);
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

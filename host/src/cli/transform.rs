@@ -1,0 +1,152 @@
+//! `transform`: events from standard input to standard output, to try a component or a program, or to use them in a
+//! script.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use indexmap::IndexMap;
+use o365_core::{ComponentKey, RunMode, ShutdownTrigger};
+
+use super::{EXIT_FAILED, EXIT_OK, Failed, pipeline, report, signals};
+use crate::{
+    dead_letter::Target,
+    sinks::ConsoleConfig,
+    sources::StdinConfig,
+    topology::{self, BuildFailure, Pipeline},
+    transforms::RemapConfig,
+    wasm::WasmConfig,
+};
+
+/// No configuration can have components with these names.
+const STDIN: &str = "(stdin)";
+const STDOUT: &str = "(stdout)";
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["config", "wasm", "vrl"])))]
+pub(super) struct Args {
+    /// Use the transforms of a configuration, with its sources and sinks replaced by standard input and output.
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["wasm", "vrl"])]
+    config: Option<PathBuf>,
+
+    /// Component to map events with: a file, or `builtin:ecs`.
+    #[arg(long, value_name = "FILE")]
+    wasm: Option<String>,
+
+    /// Options of the component, as a JSON object.
+    #[arg(long, value_name = "JSON", requires = "wasm")]
+    options: Option<String>,
+
+    /// VRL program to run after the component; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    vrl: Vec<PathBuf>,
+
+    /// Where events that cannot be transformed go, with the reason. Default: standard error.
+    #[arg(long, value_name = "FILE")]
+    failed: Option<PathBuf>,
+}
+
+pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
+    let shutdown = ShutdownTrigger::new();
+    let dead_letters = args.failed.clone().map_or(Target::Stderr, Target::File);
+    let (loaded, grace) = match &args.config {
+        Some(path) => {
+            let mut loaded = pipeline::load(path)?;
+            // Its own names first, so that a mistake in them is reported at its line.
+            loaded.plan()?;
+            replace_ends(&mut loaded.pipeline);
+            let grace = loaded.grace;
+            (Some(loaded), grace)
+        }
+        None => (None, std::time::Duration::from_secs(60)),
+    };
+    let from_args = if loaded.is_none() { Some(pipeline_of(&args)?) } else { None };
+    let pipeline = match (&loaded, &from_args) {
+        (Some(loaded), _) => &loaded.pipeline,
+        (None, Some(pipeline)) => pipeline,
+        (None, None) => unreachable!("one of the two was just made"),
+    };
+    let refuse = |failure: BuildFailure| match &loaded {
+        Some(loaded) => loaded.refuse(failure),
+        None => refuse_args(&failure),
+    };
+    let plan = topology::plan(pipeline).map_err(|problems| {
+        let lines: Vec<_> = problems.into_iter().map(|problem| format!("error: {}", problem.message)).collect();
+        Failed::Config(lines.join("\n"))
+    })?;
+    let cache = pipeline::user_cache_dir();
+    let environment = pipeline::environment(cache.as_deref(), RunMode::Once, shutdown.signal(), dead_letters)?;
+    let topology = topology::build(pipeline, &plan, &environment).await.map_err(refuse)?;
+    let failed = tokio::select! {
+        result = topology.run(&shutdown, grace) => result.map_err(anyhow::Error::from)?,
+        () = signals::listen(shutdown.clone()) => unreachable!("listening for signals never ends"),
+    };
+    if failed == 0 {
+        return Ok(EXIT_OK);
+    }
+    let place = args.failed.map_or_else(|| "above".to_owned(), |file| format!("in `{}`", file.display()));
+    report::line(&format!("error: {failed} event(s) could not be transformed; they are {place}, with the reason"));
+    Ok(EXIT_FAILED)
+}
+
+/// The pipeline that the arguments describe: a component, then programs.
+fn pipeline_of(args: &Args) -> Result<Pipeline, Failed> {
+    let mut pipeline = empty(Path::new("."));
+    let mut last = STDIN.to_owned();
+    if let Some(module) = &args.wasm {
+        let options = args.options.as_deref().unwrap_or("{}");
+        let options = serde_json::from_str(options).context("--options is not JSON").map_err(|error| {
+            Failed::Config(format!("error: {error:#}\n  help: write an object like '{{\"profile\": \"current\"}}'"))
+        })?;
+        let config = WasmConfig::new(module.clone(), options);
+        pipeline.transforms.insert("--wasm".into(), (vec![last], Box::new(config)));
+        last = "--wasm".to_owned();
+    }
+    for (number, file) in args.vrl.iter().enumerate() {
+        let key = ComponentKey::new(if number == 0 { "--vrl".to_owned() } else { format!("--vrl#{}", number + 1) });
+        let config = RemapConfig { drop_on_error: true, ..RemapConfig::from_file(file.display().to_string()) };
+        pipeline.transforms.insert(key.clone(), (vec![last], Box::new(config)));
+        last = key.to_string();
+    }
+    pipeline.sinks.insert(STDOUT.into(), (vec![last], Box::new(ConsoleConfig::default())));
+    Ok(pipeline)
+}
+
+fn empty(config_dir: &Path) -> Pipeline {
+    Pipeline {
+        sources: IndexMap::from([(STDIN.into(), Box::new(StdinConfig::default()) as _)]),
+        workers: pipeline::default_workers(),
+        config_dir: config_dir.to_owned(),
+        ..Pipeline::default()
+    }
+}
+
+/// Replaces every source by standard input and all sinks by standard output.
+fn replace_ends(pipeline: &mut Pipeline) {
+    let sources: Vec<String> = pipeline.sources.keys().map(ToString::to_string).collect();
+    let rename = |inputs: &[String]| {
+        let mut renamed: Vec<String> = Vec::new();
+        for input in inputs {
+            let input = if sources.contains(input) { STDIN } else { input };
+            if !renamed.iter().any(|known| known == input) {
+                renamed.push(input.to_owned());
+            }
+        }
+        renamed
+    };
+    let all: Vec<String> = pipeline.sinks.values().flat_map(|(inputs, _)| inputs.clone()).collect();
+    for (inputs, _) in pipeline.transforms.values_mut() {
+        *inputs = rename(inputs);
+    }
+    let ends = empty(&pipeline.config_dir);
+    pipeline.sources = ends.sources;
+    pipeline.sinks = IndexMap::from([(STDOUT.into(), (rename(&all), Box::new(ConsoleConfig::default()) as _))]);
+}
+
+fn refuse_args(failure: &BuildFailure) -> Failed {
+    let lines = failure.0.iter().map(|(key, problem)| {
+        let help = problem.hint.as_ref().map(|hint| format!("\n  help: {hint}")).unwrap_or_default();
+        let argument = if problem.field == "options" { "--options" } else { key.as_str() };
+        format!("error: {argument}: {}{help}", problem.message)
+    });
+    Failed::Config(lines.collect::<Vec<_>>().join("\n"))
+}

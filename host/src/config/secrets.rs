@@ -1,0 +1,168 @@
+//! What must not be shown of a file. Found by names, so that a secret at the wrong place is hidden too.
+
+use std::ops::Range;
+
+use super::node::{Kind, Node};
+
+/// Whether a key's, or a variable's, value must not be shown.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace(['-', '_'], "");
+    [
+        "secret",
+        "password",
+        "passwd",
+        "passphrase",
+        "token",
+        "apikey",
+        "privatekey",
+        "credential",
+    ]
+    .iter()
+    .any(|part| name.contains(part))
+        || name == "authorization"
+}
+
+/// Whether a text is a reference to a variable and nothing else: it shows no secret, and helps when it is missing.
+fn is_reference(raw: &str) -> bool {
+    let raw = raw.trim().trim_matches(['"', '\'']);
+    let Some(name) = raw.strip_prefix('$') else {
+        return false;
+    };
+    let name = match name.strip_prefix('{') {
+        Some(name) => match name.strip_suffix('}') {
+            // A message is shown anyway; a default is a secret.
+            Some(name) => name
+                .split_once('?')
+                .map_or(name, |(name, _)| name.trim_end_matches(':')),
+            None => return false,
+        },
+        None => name,
+    };
+    !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
+}
+
+/// Secrets of a tree: where they stand, and what they are after interpolation.
+pub(super) fn find_secrets(
+    node: &Node,
+    secret: bool,
+    text: &str,
+    spans: &mut Vec<Range<usize>>,
+    texts: &mut Vec<String>,
+) {
+    match &node.kind {
+        Kind::List(items) => {
+            for item in items {
+                find_secrets(item, secret, text, spans, texts);
+            }
+        }
+        Kind::Map(entries) => {
+            for entry in entries {
+                let secret = secret || is_secret_name(&entry.key);
+                find_secrets(&entry.value, secret, text, spans, texts);
+            }
+        }
+        Kind::String(value) => {
+            let shown = text.get(node.defined.clone()).unwrap_or_default();
+            if secret || value.secret || value.value.contains("PRIVATE KEY") {
+                // Too short to be one, and replacing it would garble the message.
+                if value.value.len() >= 4 && !is_reference(&value.value) {
+                    texts.push(value.value.clone());
+                }
+                if !is_reference(shown) {
+                    spans.push(node.defined.clone());
+                }
+            }
+        }
+        Kind::Int(_) | Kind::Float(_) if secret => {
+            spans.push(node.defined.clone());
+            texts.extend(
+                text.get(node.defined.clone())
+                    .filter(|raw| raw.len() >= 4)
+                    .map(ToOwned::to_owned),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Secrets of a text that is no tree: after a key with such a name, the rest of the line and deeper lines below it.
+pub(super) fn secret_lines(text: &str) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    let mut at = 0;
+    let mut below: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let body = line.trim_end();
+        let indent = line.len() - line.trim_start().len();
+        if below.is_some_and(|depth| indent > depth) && !body.is_empty() {
+            spans.push(at + indent..at + body.len());
+        } else {
+            if !body.is_empty() {
+                below = None;
+            }
+            if let Some(start) = value_of_secret(body) {
+                below = Some(indent);
+                if start < body.len() && !is_reference(&body[start..]) {
+                    spans.push(at + start..at + body.len());
+                }
+            }
+        }
+        at += line.len();
+    }
+    spans
+}
+
+/// Where the value starts on a line that has a key with a secret's name.
+fn value_of_secret(line: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(found) = line[from..].find([':', '=']) {
+        let separator = from + found;
+        let key = line[..separator].trim_end().trim_end_matches(['"', '\'']);
+        let name = key.rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'));
+        if is_secret_name(
+            &key[name.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8))..],
+        ) {
+            let value = &line[separator + 1..];
+            return Some(line.len() - value.trim_start().len());
+        }
+        from = separator + 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_secrets() {
+        for name in [
+            "client_secret",
+            "key_passphrase",
+            "Password",
+            "API-Key",
+            "O365_CLIENT_SECRET",
+            "authorization",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "key",
+            "certificate",
+            "application_id",
+            "authentication_endpoint",
+            "name",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_no_secret_but_a_default_is() {
+        for text in ["$A", "${A}", "\"${A}\"", "${A:?ask}", "${A?ask}"] {
+            assert!(is_reference(text), "{text}");
+        }
+        for text in ["${A:-x}", "${A-x}", "x${A}", "${A}${B}", "$", "${}", "x", ""] {
+            assert!(!is_reference(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How sinks write events.
+
+use o365_core::LogEvent;
+use serde::Deserialize;
+
+/// The `encoding` of a sink.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encoding {
+    /// The form. Default `json`.
+    #[serde(default)]
+    pub codec: Codec,
+}
+
+/// The form in which a document is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Codec {
+    /// One document a line.
+    #[default]
+    Json,
+    /// Indented, for people.
+    Pretty,
+    /// The audit record as the API sent it: `event.original` of a mapped event, the document itself of another.
+    Original,
+}
+
+impl Codec {
+    /// Appends the event and a line feed.
+    pub fn encode(self, event: &mut LogEvent, colour: bool, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => push_one_line(&event.to_bytes(), out),
+            Self::Pretty => match serde_json::from_slice(&event.to_bytes()) {
+                Ok(value) => pretty(&value, 0, colour, out),
+                // Not JSON: shown as it is.
+                Err(_) => push_one_line(&event.to_bytes(), out),
+            },
+            Self::Original => match original(event) {
+                Some(original) => push_one_line(original.as_bytes(), out),
+                None => push_one_line(&event.to_bytes(), out),
+            },
+        }
+        out.push(b'\n');
+    }
+}
+
+fn original(event: &mut LogEvent) -> Option<String> {
+    let value = event.value().ok()?;
+    let original = value.get(vrl::path!("event", "original"))?;
+    original
+        .as_bytes()
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// A line feed in JSON text can only stand between tokens, where a blank is as good.
+fn push_one_line(text: &[u8], out: &mut Vec<u8>) {
+    out.extend(text.iter().map(|byte| {
+        if matches!(byte, b'\n' | b'\r') {
+            b' '
+        } else {
+            *byte
+        }
+    }));
+}
+
+const KEY: &str = "\x1b[34m";
+const STRING: &str = "\x1b[32m";
+const LITERAL: &str = "\x1b[33m";
+const RESET: &str = "\x1b[0m";
+
+fn pretty(value: &serde_json::Value, depth: usize, colour: bool, out: &mut Vec<u8>) {
+    use serde_json::Value;
+    let paint = |code: &str, text: &str, out: &mut Vec<u8>| {
+        let (before, after) = if colour { (code, RESET) } else { ("", "") };
+        for part in [before, text, after] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    };
+    let indent = |depth: usize, out: &mut Vec<u8>| {
+        out.push(b'\n');
+        out.extend(std::iter::repeat_n(b' ', depth * 2));
+    };
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            out.push(b'{');
+            for (number, (key, value)) in map.iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                indent(depth + 1, out);
+                paint(KEY, &Value::from(key.as_str()).to_string(), out);
+                out.extend_from_slice(b": ");
+                pretty(value, depth + 1, colour, out);
+            }
+            indent(depth, out);
+            out.push(b'}');
+        }
+        Value::Array(items) if !items.is_empty() => {
+            out.push(b'[');
+            for (number, item) in items.iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                indent(depth + 1, out);
+                pretty(item, depth + 1, colour, out);
+            }
+            indent(depth, out);
+            out.push(b']');
+        }
+        Value::String(_) => paint(STRING, &value.to_string(), out),
+        other => paint(LITERAL, &other.to_string(), out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(codec: Codec, document: &'static str) -> String {
+        let mut out = Vec::new();
+        codec.encode(&mut LogEvent::untracked(document), false, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_line_whatever_came_in() {
+        assert_eq!(encode(Codec::Json, "{\n\"a\":\r\n1}"), "{ \"a\":  1}\n");
+    }
+
+    #[test]
+    fn pretty_is_indented_and_keeps_what_is_no_json() {
+        assert_eq!(
+            encode(Codec::Pretty, r#"{"a":{"b":[1,"x"],"c":{}}}"#),
+            "{\n  \"a\": {\n    \"b\": [\n      1,\n      \"x\"\n    ],\n    \"c\": {}\n  }\n}\n"
+        );
+        assert_eq!(encode(Codec::Pretty, "oops"), "oops\n");
+    }
+
+    #[test]
+    fn original_is_the_untouched_record() {
+        assert_eq!(
+            encode(Codec::Original, r#"{"event":{"original":"{\"Id\": 1}"}}"#),
+            "{\"Id\": 1}\n"
+        );
+        assert_eq!(encode(Codec::Original, r#"{"Id":2}"#), "{\"Id\":2}\n");
+    }
+}

@@ -1,0 +1,15 @@
+//! Runs Office 365 audit pipelines: sources, WebAssembly components, VRL programs, sinks.
+//!
+//! [`config`] reads what a person wrote, [`topology`] plans, builds and runs it, [`wasm`] is the sandbox,
+//! [`transforms`], [`sources`] and [`sinks`] are the components, [`cli`] are the commands.
+
+pub mod cli;
+pub mod config;
+pub mod dead_letter;
+pub mod encoding;
+pub mod registry;
+pub mod sinks;
+pub mod sources;
+pub mod topology;
+pub mod transforms;
+pub mod wasm;

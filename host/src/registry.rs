@@ -1,0 +1,18 @@
+//! Every component type that a configuration can name.
+
+use o365_source::O365AuditConfig;
+
+use crate::{config::Registry, sinks, sources, transforms, wasm};
+
+/// The component types of this program.
+pub fn registry() -> Registry {
+    Registry::new()
+        .source::<O365AuditConfig>("o365_audit")
+        .source::<sources::StdinConfig>("stdin")
+        .source::<sources::FileConfig>("file")
+        .transform::<wasm::WasmConfig>("wasm")
+        .transform::<transforms::RemapConfig>("remap")
+        .sink::<sinks::ConsoleConfig>("console")
+        .sink::<sinks::FileConfig>("file")
+        .sink::<sinks::BlackholeConfig>("blackhole")
+}

@@ -1,0 +1,253 @@
+//! From plan to components.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use o365_core::{
+    BatchReceiver, BatchSender, Capacity, Clock, ComponentError, ComponentKey, RunMode, ShutdownSignal, Sink,
+    Source, SourceContext, SourceSender, Transform, channel,
+    config::{BuildError, ComponentContext, Problem, Services},
+};
+
+use super::{
+    OutputId, Pipeline, Plan,
+    fanout::Fanout,
+    run::{Task, Topology},
+    stage::{self, StageOutputs},
+};
+use crate::{
+    dead_letter::{DeadLetters, Target},
+    wasm::WasmEngine,
+};
+
+/// What a pipeline is run in.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// The calendar.
+    pub clock: Arc<dyn Clock>,
+    /// When to stop.
+    pub shutdown: ShutdownSignal,
+    /// For how long to run.
+    pub mode: RunMode,
+    /// Where failed events go.
+    pub dead_letters: Target,
+    /// Runs components.
+    pub engine: Arc<WasmEngine>,
+}
+
+/// Everything that is wrong with the components of a pipeline.
+#[derive(Debug)]
+pub struct BuildFailure(pub Vec<(ComponentKey, Problem)>);
+
+impl Pipeline {
+    /// What a component is built with.
+    pub fn context(&self, key: &ComponentKey, environment: &Environment) -> ComponentContext {
+        ComponentContext {
+            key: key.clone(),
+            data_dir: self.data_dir.clone(),
+            config_dir: self.config_dir.clone(),
+            clock: Arc::clone(&environment.clock),
+            services: Services::default().with(Arc::clone(&environment.engine)),
+        }
+    }
+
+    /// Everything that can be checked without sending an event: every component, each with all its problems.
+    pub async fn validate(&self, environment: &Environment) -> Result<(), BuildFailure> {
+        let mut problems = Vec::new();
+        for (key, config) in &self.sources {
+            let found = config.validate(&self.context(key, environment));
+            problems.extend(found.into_iter().map(|problem| (key.clone(), problem)));
+        }
+        for (key, (_, config)) in &self.transforms {
+            let found = config.validate(&self.context(key, environment)).await;
+            problems.extend(found.into_iter().map(|problem| (key.clone(), problem)));
+        }
+        for (key, (_, config)) in &self.sinks {
+            let found = config.validate(&self.context(key, environment));
+            problems.extend(found.into_iter().map(|problem| (key.clone(), problem)));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(BuildFailure(problems))
+        }
+    }
+}
+
+/// Makes every component and connects them. Nothing runs yet.
+pub async fn build(
+    pipeline: &Pipeline,
+    plan: &Plan,
+    environment: &Environment,
+) -> Result<Topology, BuildFailure> {
+    let mut builder = Builder {
+        pipeline,
+        plan,
+        environment,
+        problems: Vec::new(),
+    };
+    let transforms = builder.transforms().await;
+    let sinks = builder.sinks().await;
+    let (mut senders, mut receivers) = channels(pipeline);
+    let sources = builder.sources(&senders).await;
+    if !builder.problems.is_empty() {
+        return Err(BuildFailure(builder.problems));
+    }
+
+    let (dead_letters, writer) =
+        DeadLetters::new(environment.dead_letters.clone(), Arc::clone(&environment.clock));
+    let mut tasks = vec![Task::new("dead letters", writer.run())];
+    for (key, source, pump) in sources {
+        tasks.extend(
+            pump.map(|(receiver, fanout)| Task::new(format!("{key} (fan-out)"), run_pump(receiver, fanout))),
+        );
+        tasks.push(Task::new(key, source));
+    }
+    for (key, transform) in transforms {
+        let input = receivers.remove(&key).expect("every transform has a channel");
+        let ports = pipeline.transforms[&key].1.describe().outputs;
+        let named = ports
+            .into_iter()
+            .map(|port| (port.clone(), fanout(plan, &senders, &key, Some(&port))))
+            .collect();
+        let outputs = StageOutputs {
+            default: fanout(plan, &senders, &key, None),
+            named,
+            dead_letters: dead_letters.clone(),
+        };
+        tasks.push(Task::new(
+            key.clone(),
+            stage::run(key, transform, pipeline.workers, input, outputs),
+        ));
+    }
+    for (key, sink) in sinks {
+        let input = receivers.remove(&key).expect("every sink has a channel");
+        tasks.push(Task::new(key, run_sink(sink, input)));
+    }
+    // Only the components keep senders, so that a stage ends when its last upstream has ended.
+    senders.clear();
+    Ok(Topology::new(tasks, dead_letters))
+}
+
+type Pump = Option<(BatchReceiver, Fanout)>;
+
+struct Builder<'a> {
+    pipeline: &'a Pipeline,
+    plan: &'a Plan,
+    environment: &'a Environment,
+    problems: Vec<(ComponentKey, Problem)>,
+}
+
+impl Builder<'_> {
+    async fn transforms(&mut self) -> Vec<(ComponentKey, Transform)> {
+        let mut built = Vec::new();
+        for (key, (_, config)) in &self.pipeline.transforms {
+            let result = config.build(&self.pipeline.context(key, self.environment)).await;
+            built.extend(self.note(key, result).map(|transform| (key.clone(), transform)));
+        }
+        built
+    }
+
+    async fn sinks(&mut self) -> Vec<(ComponentKey, Sink)> {
+        let mut built = Vec::new();
+        for (key, (_, config)) in &self.pipeline.sinks {
+            let cx = self.pipeline.context(key, self.environment);
+            if self.refuse(key, config.validate(&cx)) {
+                continue;
+            }
+            let result = config.build(&cx).await;
+            built.extend(self.note(key, result).map(|sink| (key.clone(), sink)));
+        }
+        built
+    }
+
+    async fn sources(
+        &mut self,
+        senders: &BTreeMap<ComponentKey, BatchSender>,
+    ) -> Vec<(ComponentKey, Source, Pump)> {
+        let mut built = Vec::new();
+        for (key, config) in &self.pipeline.sources {
+            if self.refuse(key, config.validate(&self.pipeline.context(key, self.environment))) {
+                continue;
+            }
+            let fanout = fanout(self.plan, senders, key, None);
+            let (out, pump) = if let Some(only) = fanout.single() {
+                (only, None)
+            } else {
+                let (sender, receiver) = channel(Capacity::default());
+                (sender, Some((receiver, fanout)))
+            };
+            let cx = SourceContext {
+                key: key.clone(),
+                out: SourceSender::new(out),
+                shutdown: self.environment.shutdown.clone(),
+                data_dir: self.pipeline.data_dir.clone(),
+                config_dir: self.pipeline.config_dir.clone(),
+                clock: Arc::clone(&self.environment.clock),
+                mode: self.environment.mode,
+            };
+            let result = config.build(cx).await;
+            built.extend(self.note(key, result).map(|source| (key.clone(), source, pump)));
+        }
+        built
+    }
+
+    /// Whether there are problems; they are kept.
+    fn refuse(&mut self, key: &ComponentKey, problems: Vec<Problem>) -> bool {
+        let refused = !problems.is_empty();
+        self.problems.extend(problems.into_iter().map(|problem| (key.clone(), problem)));
+        refused
+    }
+
+    fn note<T>(&mut self, key: &ComponentKey, result: Result<T, BuildError>) -> Option<T> {
+        match result {
+            Ok(built) => Some(built),
+            Err(error) => {
+                self.problems
+                    .extend(error.problems.into_iter().map(|problem| (key.clone(), problem)));
+                None
+            }
+        }
+    }
+}
+
+fn channels(
+    pipeline: &Pipeline,
+) -> (
+    BTreeMap<ComponentKey, BatchSender>,
+    BTreeMap<ComponentKey, BatchReceiver>,
+) {
+    let keys = pipeline.transforms.keys().chain(pipeline.sinks.keys());
+    keys.map(|key| (key, channel(Capacity::default())))
+        .map(|(key, (sender, receiver))| ((key.clone(), sender), (key.clone(), receiver)))
+        .unzip()
+}
+
+fn fanout(
+    plan: &Plan,
+    senders: &BTreeMap<ComponentKey, BatchSender>,
+    component: &ComponentKey,
+    port: Option<&str>,
+) -> Fanout {
+    let output = OutputId {
+        component: component.clone(),
+        port: port.map(Into::into),
+    };
+    let readers = plan.readers.get(&output).into_iter().flatten();
+    Fanout::new(
+        readers
+            .filter_map(|reader| senders.get(reader).cloned())
+            .collect(),
+    )
+}
+
+async fn run_pump(mut receiver: BatchReceiver, fanout: Fanout) -> Result<(), ComponentError> {
+    while let Some(batch) = receiver.recv().await {
+        fanout.send(batch).await?;
+    }
+    Ok(())
+}
+
+async fn run_sink(sink: Sink, input: BatchReceiver) -> Result<(), ComponentError> {
+    use futures_util::StreamExt;
+    sink.run(input.boxed()).await
+}

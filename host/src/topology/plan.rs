@@ -1,0 +1,188 @@
+//! Who reads from whom. Pure; every problem is found, not only the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use o365_core::ComponentKey;
+
+use super::{OutputId, Pipeline};
+
+/// A pipeline whose names have been resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// For each output, the components that read from it, in the order of the configuration.
+    pub readers: BTreeMap<OutputId, Vec<ComponentKey>>,
+    /// Outputs of transforms that nobody reads: their events are dropped on purpose.
+    pub unread: Vec<OutputId>,
+}
+
+/// One thing that is wrong with a pipeline as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanProblem {
+    /// The component, or none for the pipeline itself.
+    pub component: Option<ComponentKey>,
+    /// Whether the problem is in the component's `inputs`, and at which place.
+    pub input: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Resolves the inputs of every component.
+pub fn plan(pipeline: &Pipeline) -> Result<Plan, Vec<PlanProblem>> {
+    let outputs = outputs(pipeline);
+    let mut problems = missing_ends(pipeline);
+    let mut plan = Plan::default();
+    let readers = pipeline.transforms.iter().map(|(key, (inputs, _))| (key, inputs));
+    let readers = readers.chain(pipeline.sinks.iter().map(|(key, (inputs, _))| (key, inputs)));
+    for (key, inputs) in readers {
+        if inputs.is_empty() {
+            problems.push(PlanProblem {
+                component: Some(key.clone()),
+                input: None,
+                message: "has no inputs".to_owned(),
+                hint: Some("name the component that it reads from: `inputs: [name]`".to_owned()),
+            });
+        }
+        let mut seen = BTreeSet::new();
+        for (index, input) in inputs.iter().enumerate() {
+            match outputs.iter().find(|output| output.to_string() == *input) {
+                Some(_) if !seen.insert(input) => problems.push(PlanProblem {
+                    component: Some(key.clone()),
+                    input: Some(index),
+                    message: format!("reads from `{input}` twice"),
+                    hint: Some("name each input once".to_owned()),
+                }),
+                Some(output) => plan.readers.entry(output.clone()).or_default().push(key.clone()),
+                None => problems.push(unknown_input(key, index, input, &outputs)),
+            }
+        }
+    }
+    if problems.is_empty() {
+        problems.extend(cycle(&plan));
+        problems.extend(unread_sources(pipeline, &plan));
+    }
+    plan.unread = outputs
+        .into_iter()
+        .filter(|output| !plan.readers.contains_key(output))
+        .collect();
+    if problems.is_empty() {
+        Ok(plan)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Every output that can be read from, sources and transforms in the order of the configuration.
+fn outputs(pipeline: &Pipeline) -> Vec<OutputId> {
+    let sources = pipeline
+        .sources
+        .iter()
+        .map(|(key, config)| (key, config.describe().outputs));
+    let transforms = pipeline
+        .transforms
+        .iter()
+        .map(|(key, (_, config))| (key, config.describe().outputs));
+    sources
+        .chain(transforms)
+        .flat_map(|(key, ports)| {
+            let ports = ports.into_iter().map(|port| Some(port.into()));
+            std::iter::once(None).chain(ports).map(|port| OutputId {
+                component: key.clone(),
+                port,
+            })
+        })
+        .collect()
+}
+
+fn missing_ends(pipeline: &Pipeline) -> Vec<PlanProblem> {
+    let whole = |message: &str, hint: &str| PlanProblem {
+        component: None,
+        input: None,
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    let mut problems = Vec::new();
+    if pipeline.sources.is_empty() {
+        problems.push(whole(
+            "no source is configured",
+            "add one below `sources:`, for example `type: o365_audit`",
+        ));
+    }
+    if pipeline.sinks.is_empty() {
+        problems.push(whole(
+            "no sink is configured",
+            "add one below `sinks:`, for example `type: console`",
+        ));
+    }
+    problems
+}
+
+fn unknown_input(key: &ComponentKey, index: usize, input: &str, outputs: &[OutputId]) -> PlanProblem {
+    let names: Vec<_> = outputs.iter().map(|output| format!("`{output}`")).collect();
+    PlanProblem {
+        component: Some(key.clone()),
+        input: Some(index),
+        message: format!("there is no output `{input}`"),
+        hint: Some(format!("the outputs are {}", names.join(", "))),
+    }
+}
+
+/// A source whose events go nowhere would fetch and acknowledge them for nothing.
+fn unread_sources(pipeline: &Pipeline, plan: &Plan) -> Vec<PlanProblem> {
+    let read = |key: &ComponentKey| plan.readers.keys().any(|output| output.component == *key);
+    let unread = pipeline.sources.keys().filter(|key| !read(key));
+    unread
+        .map(|key| PlanProblem {
+            component: Some(key.clone()),
+            input: None,
+            message: "nothing reads from this source: its events would be lost".to_owned(),
+            hint: Some(format!(
+                "add `{key}` to the `inputs` of a transform or sink, or remove the source"
+            )),
+        })
+        .collect()
+}
+
+/// Walks upstream to downstream; a component that is reached while it is being left is part of a cycle.
+fn cycle(plan: &Plan) -> Option<PlanProblem> {
+    let mut next: BTreeMap<&ComponentKey, BTreeSet<&ComponentKey>> = BTreeMap::new();
+    for (output, readers) in &plan.readers {
+        next.entry(&output.component).or_default().extend(readers);
+    }
+    let mut done = BTreeSet::new();
+    let starts: Vec<_> = next.keys().copied().collect();
+    starts.into_iter().find_map(|start| {
+        let path = find_cycle(start, &next, &mut Vec::new(), &mut done)?;
+        let names: Vec<_> = path.iter().map(|key| format!("`{key}`")).collect();
+        Some(PlanProblem {
+            component: path.first().map(|key| (*key).clone()),
+            input: None,
+            message: format!("the inputs form a cycle: {}", names.join(" -> ")),
+            hint: Some("events must flow in one direction: remove one of these inputs".to_owned()),
+        })
+    })
+}
+
+fn find_cycle<'a>(
+    at: &'a ComponentKey,
+    next: &BTreeMap<&'a ComponentKey, BTreeSet<&'a ComponentKey>>,
+    path: &mut Vec<&'a ComponentKey>,
+    done: &mut BTreeSet<&'a ComponentKey>,
+) -> Option<Vec<&'a ComponentKey>> {
+    if let Some(start) = path.iter().position(|key| *key == at) {
+        return Some(path.iter().skip(start).copied().chain([at]).collect());
+    }
+    if done.contains(at) {
+        return None;
+    }
+    path.push(at);
+    let found = next
+        .get(at)
+        .into_iter()
+        .flatten()
+        .find_map(|reader| find_cycle(reader, next, path, done));
+    path.pop();
+    done.insert(at);
+    found
+}

@@ -1,0 +1,5 @@
+//! Transforms that are not components.
+
+mod remap;
+
+pub use remap::RemapConfig;

@@ -1,0 +1,528 @@
+//! `type: remap`: Vector's transform of that name, with its options.
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use o365_core::{
+    EventBatch, Failure, LogEvent, SyncTransform, Transform, TransformOutputs, Value,
+    config::{BuildError, ComponentContext, Description, Problem, TransformConfig},
+};
+use serde::Deserialize;
+use vrl::{
+    compiler::{
+        CompileConfig, Program, TargetValue, TimeZone, TypeState,
+        runtime::{Runtime, Terminate},
+    },
+    diagnostic::{DiagnosticList, Formatter},
+    owned_value_path,
+    path::PathPrefix,
+    value::{KeyString, ObjectMap, Secrets},
+};
+
+const DROPPED: &str = "dropped";
+
+/// Options of a `remap` transform. Exactly one of `source`, `file` and `files` is given.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemapConfig {
+    /// The program.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// A file with the program; a relative path starts at the configuration file.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// Files that make up the program, joined in this order.
+    #[serde(default)]
+    pub files: Option<Vec<String>>,
+    /// Time zone of timestamps that have none, such as `Europe/Berlin`. Default `UTC`.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Whether an event on which the program fails is dropped (to the dead letters, or to the output `dropped` with
+    /// `reroute_dropped`) instead of passed on unchanged. Default `false`.
+    #[serde(default)]
+    pub drop_on_error: bool,
+    /// Whether an event on which the program aborts is dropped instead of passed on unchanged. Default `true`.
+    #[serde(default = "yes")]
+    pub drop_on_abort: bool,
+    /// Whether dropped events go to the output `dropped`, with the reason below `.metadata.dropped`. Default `false`.
+    #[serde(default)]
+    pub reroute_dropped: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl RemapConfig {
+    /// A program given as text, with Vector's defaults.
+    pub fn from_source(source: impl Into<String>) -> Self {
+        Self {
+            source: Some(source.into()),
+            drop_on_abort: true,
+            ..Self::default()
+        }
+    }
+
+    /// A program in a file, with Vector's defaults.
+    pub fn from_file(file: impl Into<String>) -> Self {
+        Self {
+            file: Some(file.into()),
+            drop_on_abort: true,
+            ..Self::default()
+        }
+    }
+
+    fn program_text(&self, dir: &Path) -> Result<ProgramText, Problem> {
+        match (&self.source, &self.file, &self.files) {
+            (Some(source), None, None) => Ok(ProgramText {
+                field: "source",
+                text: source.clone(),
+                name: None,
+            }),
+            (None, Some(file), None) => Ok(ProgramText {
+                field: "file",
+                text: read(dir, file, "file")?,
+                name: Some(file.clone()),
+            }),
+            (None, None, Some(files)) if !files.is_empty() => {
+                let texts: Result<Vec<_>, _> = files
+                    .iter()
+                    .zip(0..)
+                    .map(|(file, index)| read(dir, file, &format!("files[{index}]")))
+                    .collect();
+                Ok(ProgramText {
+                    field: "files",
+                    text: texts?.join("\n"),
+                    name: Some(files.join(" + ")),
+                })
+            }
+            _ => Err(
+                Problem::new("", "exactly one of `source`, `file` and `files` must be given")
+                    .hint("write the program below `source: |`, or name a file"),
+            ),
+        }
+    }
+
+    fn time_zone(&self) -> Result<TimeZone, Problem> {
+        let name = self.timezone.as_deref().unwrap_or("UTC");
+        TimeZone::parse(name).ok_or_else(|| {
+            Problem::new("timezone", format!("`{name}` is not a time zone"))
+                .hint("use a name like `Europe/Berlin` or `UTC`")
+        })
+    }
+}
+
+struct ProgramText {
+    field: &'static str,
+    text: String,
+    /// File or files that the text came from.
+    name: Option<String>,
+}
+
+fn read(dir: &Path, file: &str, field: &str) -> Result<String, Problem> {
+    std::fs::read_to_string(dir.join(file)).map_err(|error| {
+        Problem::new(
+            field,
+            format!("cannot read `{}`: {error}", dir.join(file).display()),
+        )
+        .hint("a relative path starts at the configuration file")
+    })
+}
+
+#[async_trait]
+impl TransformConfig for RemapConfig {
+    fn describe(&self) -> Description {
+        Description {
+            component_type: "remap",
+            summary: "changes events with a VRL program".to_owned(),
+            outputs: if self.reroute_dropped {
+                vec![DROPPED.to_owned()]
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {
+        let program = self.program_text(&cx.config_dir);
+        let time_zone = self.time_zone();
+        let (program, time_zone) = match (program, time_zone) {
+            (Ok(program), Ok(time_zone)) => (program, time_zone),
+            (program, time_zone) => {
+                return Err([program.err(), time_zone.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .into());
+            }
+        };
+        // Compiling takes up to a second.
+        let compiled = tokio::task::spawn_blocking(move || compile(&program)).await;
+        let program =
+            compiled.map_err(|error| Problem::new("source", format!("compiling it failed: {error}")))??;
+        Ok(Transform::Synchronous(Box::new(Remap {
+            component: cx.key.to_string(),
+            uses_metadata: uses_metadata(&program),
+            program: Arc::new(program),
+            time_zone,
+            runtime: Runtime::default(),
+            on_error: Fate::of(self.drop_on_error, self.reroute_dropped, Fate::Fail),
+            on_abort: Fate::of(self.drop_on_abort, self.reroute_dropped, Fate::Discard),
+        })))
+    }
+}
+
+fn compile(program: &ProgramText) -> Result<Program, Problem> {
+    let functions = vrl::stdlib::all();
+    vrl::compiler::compile_with_state(
+        &program.text,
+        &functions,
+        &TypeState::default(),
+        CompileConfig::default(),
+    )
+    .map(|compiled| compiled.program)
+    .map_err(|diagnostics| compile_problem(program, diagnostics))
+}
+
+/// VRL's own report, pointed at the first error.
+fn compile_problem(program: &ProgramText, diagnostics: DiagnosticList) -> Problem {
+    let span = diagnostics.errors().first().and_then(|error| {
+        error
+            .labels()
+            .iter()
+            .find(|label| label.primary)
+            .map(|label| label.span.range())
+    });
+    let report = Formatter::new(&program.text, diagnostics).to_string();
+    let place = program
+        .name
+        .as_ref()
+        .map(|name| format!(" in `{name}`"))
+        .unwrap_or_default();
+    let problem = Problem::new(
+        program.field,
+        format!("the VRL program{place} does not compile:\n{}", report.trim()),
+    )
+    .hint("the language: https://vector.dev/docs/reference/vrl/");
+    match (span, program.field) {
+        (Some(span), "source") => problem.within(span),
+        _ => problem,
+    }
+}
+
+/// Whether the program reads or writes `%`, which is built for those that do.
+fn uses_metadata(program: &Program) -> bool {
+    let info = program.info();
+    info.target_queries
+        .iter()
+        .chain(&info.target_assignments)
+        .any(|path| path.prefix == PathPrefix::Metadata)
+}
+
+struct Remap {
+    component: String,
+    uses_metadata: bool,
+    program: Arc<Program>,
+    time_zone: TimeZone,
+    runtime: Runtime,
+    on_error: Fate,
+    on_abort: Fate,
+}
+
+/// What becomes of an event whose program did not come to its end.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It goes on, unchanged.
+    PassOn,
+    /// It goes to the output `dropped`, with the reason.
+    Reroute,
+    /// It becomes a dead letter.
+    Fail,
+    /// It is gone on purpose: the program's author said that it is not wanted.
+    Discard,
+}
+
+impl Fate {
+    fn of(dropped: bool, reroute: bool, otherwise: Self) -> Self {
+        match (dropped, reroute) {
+            (false, _) => Self::PassOn,
+            (true, true) => Self::Reroute,
+            (true, false) => otherwise,
+        }
+    }
+}
+
+impl SyncTransform for Remap {
+    fn transform_batch(&mut self, batch: EventBatch, outputs: &mut TransformOutputs) {
+        for event in batch {
+            self.transform(event, outputs);
+        }
+    }
+
+    fn clone_box(&self) -> Box<dyn SyncTransform> {
+        Box::new(Self {
+            component: self.component.clone(),
+            program: Arc::clone(&self.program),
+            time_zone: self.time_zone,
+            runtime: Runtime::default(),
+            ..*self
+        })
+    }
+}
+
+impl Remap {
+    fn transform(&mut self, mut event: LogEvent, outputs: &mut TransformOutputs) {
+        let value = match event.value() {
+            // The program works on a copy, because a failing one must leave the event as it was.
+            Ok(value) => value.clone(),
+            Err(error) => return outputs.fail(event, Failure::new("invalid_document", error.to_string())),
+        };
+        let metadata = if self.uses_metadata {
+            event.metadata().to_value()
+        } else {
+            Value::Object(ObjectMap::new())
+        };
+        let mut target = TargetValue {
+            value,
+            metadata,
+            secrets: Secrets::default(),
+        };
+        self.runtime.clear();
+        match self.runtime.resolve(&mut target, &self.program, &self.time_zone) {
+            Ok(_) => {
+                if self.uses_metadata
+                    && let Value::Object(metadata) = target.metadata
+                {
+                    event.metadata_mut().set_custom(metadata);
+                }
+                pass_on(event, target.value, outputs);
+            }
+            Err(Terminate::Abort(error)) => {
+                self.stopped(event, self.on_abort, "abort", &error.to_string(), outputs);
+            }
+            Err(error @ (Terminate::Error(_) | Terminate::Interrupted)) => {
+                self.stopped(event, self.on_error, "error", &error.to_string(), outputs);
+            }
+        }
+    }
+
+    fn stopped(
+        &self,
+        mut event: LogEvent,
+        fate: Fate,
+        reason: &str,
+        message: &str,
+        outputs: &mut TransformOutputs,
+    ) {
+        match fate {
+            Fate::PassOn => outputs.push(event),
+            Fate::Discard => event.discard(),
+            Fate::Fail => outputs.fail(event, Failure::new("program", message)),
+            Fate::Reroute => {
+                let details = self.dropped_details(reason, message);
+                if let Ok(value) = event.document_mut().value_mut() {
+                    value.insert(&owned_value_path!("metadata", DROPPED), details);
+                }
+                outputs.push_to(DROPPED, event);
+            }
+        }
+    }
+
+    /// The keys that Vector writes.
+    fn dropped_details(&self, reason: &str, message: &str) -> Value {
+        let details: [(&str, &str); 5] = [
+            ("reason", reason),
+            ("message", message),
+            ("component_id", &self.component),
+            ("component_type", "remap"),
+            ("component_kind", "transform"),
+        ];
+        let details = details
+            .into_iter()
+            .map(|(key, value)| (KeyString::from(key), Value::from(value)));
+        Value::Object(details.collect::<ObjectMap>())
+    }
+}
+
+/// The event with its new content; a program that leaves an array makes one event of each of its members.
+fn pass_on(mut event: LogEvent, value: Value, outputs: &mut TransformOutputs) {
+    match value {
+        Value::Array(items) if items.is_empty() => event.discard(),
+        Value::Array(items) => {
+            for item in items {
+                let mut copy = event.clone();
+                *copy.document_mut() = object(item).into();
+                outputs.push(copy);
+            }
+            event.discard();
+        }
+        value => {
+            *event.document_mut() = object(value).into();
+            outputs.push(event);
+        }
+    }
+}
+
+/// A log event is an object; as in Vector, any other value is wrapped.
+fn object(value: Value) -> Value {
+    match value {
+        Value::Object(_) => value,
+        other => Value::Object(ObjectMap::from([("message".into(), other)])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use o365_core::{config::Services, testing::transform_contract};
+
+    use super::*;
+
+    fn context(dir: &Path) -> ComponentContext {
+        ComponentContext {
+            key: "tidy".into(),
+            data_dir: dir.to_owned(),
+            config_dir: dir.to_owned(),
+            clock: Arc::new(o365_core::SystemClock),
+            services: Services::default(),
+        }
+    }
+
+    /// Documents of the default output, documents of `dropped`, reasons of failures.
+    async fn run(config: RemapConfig, documents: &[&'static str]) -> [Vec<String>; 3] {
+        let transform = config.build(&context(Path::new("."))).await.unwrap();
+        let documents = documents
+            .iter()
+            .map(|text| Bytes::from_static(text.as_bytes()))
+            .collect();
+        let (passed, mut outputs) = transform_contract(transform, config.describe().outputs, documents).await;
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let failed = outputs
+            .take_failed()
+            .into_iter()
+            .map(|failed| failed.failure.reason)
+            .collect();
+        let dropped: Vec<_> = outputs
+            .take_named()
+            .flat_map(|(_, batch)| batch)
+            .map(|mut event| text(&event.to_bytes()))
+            .collect();
+        [passed.iter().map(text).collect(), dropped, failed]
+    }
+
+    async fn problem(config: RemapConfig, dir: &Path) -> Vec<Problem> {
+        config.build(&context(dir)).await.unwrap_err().problems
+    }
+
+    #[tokio::test]
+    async fn changes_events_and_leaves_untouched_bytes_alone() {
+        let [passed, ..] = run(
+            RemapConfig::from_source(r#".labels.env = "prod""#),
+            &[r#"{"a": 1}"#],
+        )
+        .await;
+        assert_eq!(passed, [r#"{"a":1,"labels":{"env":"prod"}}"#]);
+    }
+
+    #[tokio::test]
+    async fn an_array_becomes_several_events() {
+        let [passed, ..] = run(
+            RemapConfig::from_source(". = .items"),
+            &[r#"{"items":[{"a":1},"x"]}"#],
+        )
+        .await;
+        assert_eq!(passed, [r#"{"a":1}"#, r#"{"message":"x"}"#]);
+    }
+
+    #[tokio::test]
+    async fn programs_read_where_an_event_came_from() {
+        let [passed, ..] = run(RemapConfig::from_source(".blob = %content_id"), &["{}"]).await;
+        assert_eq!(passed, [r#"{"blob":"test-blob"}"#]);
+    }
+
+    const FAILING: &str = ".a = 1\n.b = parse_json!(.text)";
+    const ABORTING: &str = ".a = 1\nif .drop == true { abort }";
+
+    #[tokio::test]
+    async fn a_failing_program_leaves_the_event_as_it_was() {
+        let document = r#"{"text": "{"}"#;
+        let [passed, _, failed] = run(RemapConfig::from_source(FAILING), &[document]).await;
+        assert_eq!((passed, failed.len()), (vec![document.to_owned()], 0));
+    }
+
+    #[tokio::test]
+    async fn drop_on_error_keeps_the_event_as_a_dead_letter() {
+        let config = RemapConfig {
+            drop_on_error: true,
+            ..RemapConfig::from_source(FAILING)
+        };
+        let [passed, _, failed] = run(config, &[r#"{"text":"{"}"#, r#"{"text":"1"}"#]).await;
+        assert_eq!(passed, [r#"{"a":1,"b":1,"text":"1"}"#]);
+        assert!(failed[0].contains("unable to parse json"), "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn reroute_dropped_sends_it_to_the_output_dropped_with_the_reason() {
+        let config = RemapConfig {
+            drop_on_error: true,
+            reroute_dropped: true,
+            ..RemapConfig::from_source(FAILING)
+        };
+        let [passed, dropped, failed] = run(config, &[r#"{"text":"{"}"#]).await;
+        assert_eq!((passed.len(), failed.len()), (0, 0));
+        let dropped: serde_json::Value = serde_json::from_str(&dropped[0]).unwrap();
+        assert_eq!(dropped["metadata"]["dropped"]["reason"], "error");
+        assert_eq!(dropped["metadata"]["dropped"]["component_id"], "tidy");
+        assert_eq!((&dropped["text"], dropped.get("a")), (&"{".into(), None));
+    }
+
+    #[tokio::test]
+    async fn abort_drops_on_purpose_unless_told_otherwise() {
+        let document = r#"{"drop":true}"#;
+        let [passed, _, failed] = run(RemapConfig::from_source(ABORTING), &[document]).await;
+        assert_eq!((passed.len(), failed.len()), (0, 0));
+        let config = RemapConfig {
+            drop_on_abort: false,
+            ..RemapConfig::from_source(ABORTING)
+        };
+        assert_eq!(run(config, &[document]).await[0], [document]);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_json_becomes_a_dead_letter() {
+        let [passed, _, failed] = run(RemapConfig::from_source(".a = 1"), &["oops", "{}"]).await;
+        assert_eq!(passed, [r#"{"a":1}"#]);
+        assert!(failed[0].contains("not a JSON object"), "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn reads_programs_from_files_and_says_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.vrl"), ".a = 1").unwrap();
+        std::fs::write(dir.path().join("b.vrl"), ".b = .a").unwrap();
+        let files = RemapConfig {
+            files: Some(vec!["a.vrl".into(), "b.vrl".into()]),
+            ..RemapConfig::default()
+        };
+        assert!(files.build(&context(dir.path())).await.is_ok());
+
+        let missing = &problem(RemapConfig::from_file("none.vrl"), dir.path()).await[0];
+        assert_eq!(missing.field, "file");
+        assert!(missing.message.contains("none.vrl"), "{missing:?}");
+        let both = RemapConfig {
+            file: Some("a.vrl".into()),
+            timezone: Some("Moon".into()),
+            ..RemapConfig::from_source(".")
+        };
+        let fields: Vec<_> = problem(both, dir.path())
+            .await
+            .into_iter()
+            .map(|problem| problem.field)
+            .collect();
+        assert_eq!(fields, ["", "timezone"]);
+        let bad = &problem(RemapConfig::from_source(".a = 1\n.b = upcase(.a"), dir.path()).await[0];
+        assert_eq!(bad.field, "source");
+        assert!(bad.message.contains("error[E204]"), "{}", bad.message);
+        assert!(bad.within.is_some());
+    }
+}

@@ -1,0 +1,127 @@
+//! One running copy of a component, with its memory limit and its deadline.
+
+use std::time::Duration;
+
+use tracing::{Level, event, warn};
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder};
+
+use super::{
+    bindings::{Transform, TransformPre, exports::o365::transform::mapper::Outcome, o365::transform::host},
+    engine::{TICK, WasmEngine},
+    module::Limits,
+};
+
+/// Log lines that a component may write for each batch; the rest is counted and dropped.
+const LOG_LINES_PER_BATCH: u32 = 100;
+const LOG_LINE_BYTES: usize = 1_024;
+
+/// What the host keeps beside an instance.
+pub(super) struct HostState {
+    limits: StoreLimits,
+    transform: String,
+    log_lines: u32,
+}
+
+impl host::Host for HostState {
+    fn log(&mut self, level: u8, message: String) {
+        self.log_lines += 1;
+        if self.log_lines > LOG_LINES_PER_BATCH {
+            return;
+        }
+        let end = message.floor_char_boundary(LOG_LINE_BYTES);
+        let message = message.get(..end).unwrap_or_default().escape_debug();
+        let transform = &self.transform;
+        match level {
+            1 => event!(Level::ERROR, %transform, "component: {message}"),
+            2 => event!(Level::WARN, %transform, "component: {message}"),
+            4 => event!(Level::DEBUG, %transform, "component: {message}"),
+            5 => event!(Level::TRACE, %transform, "component: {message}"),
+            _ => event!(Level::INFO, %transform, "component: {message}"),
+        }
+    }
+}
+
+/// See the module. After any error it must not be used again.
+pub(super) struct Instance {
+    store: Store<HostState>,
+    transform: Transform,
+    deadline_ticks: u64,
+    /// Batches that it has seen.
+    pub(super) batches: u64,
+}
+
+impl Instance {
+    pub(super) fn start(
+        engine: &WasmEngine,
+        pre: &TransformPre<HostState>,
+        limits: Limits,
+        transform: &str,
+    ) -> wasmtime::Result<Self> {
+        let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
+        let store_limits = StoreLimitsBuilder::new()
+            .memory_size(memory)
+            .trap_on_grow_failure(true)
+            .build();
+        let state = HostState {
+            limits: store_limits,
+            transform: transform.to_owned(),
+            log_lines: 0,
+        };
+        let mut store = Store::new(engine.raw(), state);
+        store.limiter(|state| &mut state.limits);
+        let deadline_ticks = ticks(limits.deadline);
+        store.set_epoch_deadline(deadline_ticks);
+        let transform = pre.instantiate(&mut store)?;
+        Ok(Self {
+            store,
+            transform,
+            deadline_ticks,
+            batches: 0,
+        })
+    }
+
+    pub(super) fn configure(&mut self, options: &str) -> wasmtime::Result<Result<(), String>> {
+        self.begin_call();
+        self.transform
+            .o365_transform_mapper()
+            .call_configure(&mut self.store, options)
+    }
+
+    /// One outcome for each event; the number of outcomes is for the caller to check.
+    pub(super) fn transform_batch(
+        &mut self,
+        context: &str,
+        events: &[&[u8]],
+    ) -> wasmtime::Result<Vec<Outcome>> {
+        self.begin_call();
+        self.batches += 1;
+        let outcomes =
+            self.transform
+                .o365_transform_mapper()
+                .call_transform_batch(&mut self.store, context, events);
+        self.report_suppressed_logs();
+        outcomes
+    }
+
+    fn begin_call(&mut self) {
+        self.store.set_epoch_deadline(self.deadline_ticks);
+        self.store.data_mut().log_lines = 0;
+    }
+
+    fn report_suppressed_logs(&self) {
+        let state = self.store.data();
+        if let Some(suppressed) = state
+            .log_lines
+            .checked_sub(LOG_LINES_PER_BATCH)
+            .filter(|lines| *lines > 0)
+        {
+            warn!(transform = %state.transform, suppressed, "component logs too much, lines dropped");
+        }
+    }
+}
+
+/// The epoch may move right after the deadline is set, so one tick is added: never early, at most two ticks late.
+fn ticks(deadline: Duration) -> u64 {
+    let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos()) + 1;
+    u64::try_from(ticks).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
+}

@@ -1,0 +1,266 @@
+//! A component that has been read, checked against the world, compiled and linked.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, HasSelf, Linker, types::ComponentItem};
+
+use super::{
+    bindings::{Transform, TransformPre},
+    engine::WasmEngine,
+    instance::{HostState, Instance},
+    size::ByteSize,
+};
+
+/// The ECS mapping that comes with the host.
+const BUILTIN_ECS: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../transform-wasm/component/o365_ecs.wasm"
+));
+
+/// The name of [`BUILTIN_ECS`] in a configuration.
+pub(crate) const BUILTIN_ECS_NAME: &str = "builtin:ecs";
+
+const WORLD: &str = "o365:transform/transform@1.0.0";
+const MAPPER: &str = "o365:transform/mapper@1.0.0";
+const HOST: &str = "o365:transform/host@1.0.0";
+
+/// What a component may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of one instance.
+    pub memory: ByteSize,
+    /// Time for one batch of at most 128 events or 256 kB.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize(256 << 20),
+            deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why a file cannot be used as a transform.
+#[derive(Debug, thiserror::Error)]
+pub enum ModuleError {
+    /// The file cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// As configured.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `builtin:something`.
+    #[error("there is no built-in component `{0}`")]
+    UnknownBuiltin(String),
+    /// A core module instead of a component.
+    #[error("`{0}` is a core WebAssembly module, not a component")]
+    CoreModule(String),
+    /// Something else altogether.
+    #[error("`{path}` is not a WebAssembly component: {reason}")]
+    NotAComponent {
+        /// As configured.
+        path: String,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A component of another world.
+    #[error("`{path}` does not implement the world `{WORLD}`: {}", missing.join(", "))]
+    OtherWorld {
+        /// As configured.
+        path: String,
+        /// What is missing or too much, in words.
+        missing: Vec<String>,
+    },
+    /// The component has the right exports and does not run.
+    #[error("`{path}` cannot be started: {reason}")]
+    Start {
+        /// As configured.
+        path: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The component refused its options.
+    #[error("the component refuses its options: {0}")]
+    Options(String),
+}
+
+impl ModuleError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { .. } => "give a path relative to the configuration file, or `builtin:ecs`".to_owned(),
+            Self::UnknownBuiltin(_) => format!("the built-in component is `{BUILTIN_ECS_NAME}`"),
+            Self::CoreModule(_) => {
+                "wrap it with `wasm-tools component new`, or build for a target that makes components (wasm32-wasip2)"
+                    .to_owned()
+            }
+            Self::NotAComponent { .. } => "the file must be a compiled component (.wasm)".to_owned(),
+            Self::OtherWorld { .. } => "build it against wit/transform.wit, without WASI imports".to_owned(),
+            Self::Start { .. } => "raise `memory_limit` or `deadline` if the component needs more to start".to_owned(),
+            Self::Options(_) => "compare `options` with the component's documentation".to_owned(),
+        }
+    }
+}
+
+/// One for each configured transform.
+pub struct Module {
+    /// As configured, for messages.
+    name: String,
+    /// SHA-256 of the file, in hex.
+    digest: String,
+    engine: Arc<WasmEngine>,
+    pre: TransformPre<HostState>,
+    limits: Limits,
+    options: String,
+}
+
+impl Module {
+    /// Reads, checks, compiles and links a component, starts one instance and configures it.
+    ///
+    /// `name` is `builtin:ecs` or a path; a relative one starts at `dir`. `options` is a JSON object.
+    pub fn load(
+        engine: &Arc<WasmEngine>,
+        name: &str,
+        dir: &Path,
+        limits: Limits,
+        options: String,
+    ) -> Result<Self, ModuleError> {
+        let bytes = read(name, dir)?;
+        check_preamble(name, &bytes)?;
+        let digest = hex(&Sha256::digest(&bytes));
+        let compiled = match engine.cache() {
+            Some(cache) => cache.compile(engine.raw(), &digest, &bytes),
+            None => Component::new(engine.raw(), &bytes),
+        };
+        let component = compiled.map_err(|error| ModuleError::NotAComponent {
+            path: name.to_owned(),
+            reason: format!("{error:#}"),
+        })?;
+        check_world(name, engine, &component)?;
+        let start = |error: wasmtime::Error| ModuleError::Start {
+            path: name.to_owned(),
+            reason: format!("{error:#}"),
+        };
+        let mut linker = Linker::new(engine.raw());
+        Transform::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(start)?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .and_then(TransformPre::new)
+            .map_err(start)?;
+        let module = Self {
+            name: name.to_owned(),
+            digest,
+            engine: Arc::clone(engine),
+            pre,
+            limits,
+            options,
+        };
+        module.instantiate("check")?;
+        Ok(module)
+    }
+
+    /// A fresh, configured instance. `transform` is the name that its log lines carry.
+    pub(super) fn instantiate(&self, transform: &str) -> Result<Instance, ModuleError> {
+        Instance::start(&self.engine, &self.pre, self.limits, transform)
+            .and_then(|mut instance| Ok((instance.configure(&self.options)?, instance)))
+            .map_err(|error| ModuleError::Start {
+                path: self.name.clone(),
+                reason: format!("{error:#}"),
+            })
+            .and_then(|(answer, instance)| answer.map(|()| instance).map_err(ModuleError::Options))
+    }
+
+    /// SHA-256 of the file, in hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Whether the component is ours, and so trusted to write JSON.
+    pub(super) fn is_builtin(&self) -> bool {
+        self.name == BUILTIN_ECS_NAME
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module")
+            .field("name", &self.name)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(name: &str, dir: &Path) -> Result<Vec<u8>, ModuleError> {
+    match name.strip_prefix("builtin:") {
+        Some(_) if name == BUILTIN_ECS_NAME => Ok(BUILTIN_ECS.to_vec()),
+        Some(_) => Err(ModuleError::UnknownBuiltin(name.to_owned())),
+        None => std::fs::read(dir.join(name)).map_err(|source| ModuleError::Read {
+            path: dir.join(name).display().to_string(),
+            source,
+        }),
+    }
+}
+
+/// Tells a core module from a component: both begin with `\0asm`, the next four bytes are version and layer.
+fn check_preamble(name: &str, bytes: &[u8]) -> Result<(), ModuleError> {
+    match bytes {
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Err(ModuleError::CoreModule(name.to_owned())),
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
+        _ => Err(ModuleError::NotAComponent {
+            path: name.to_owned(),
+            reason: "it does not begin with the bytes `\\0asm`".to_owned(),
+        }),
+    }
+}
+
+fn check_world(name: &str, engine: &WasmEngine, component: &Component) -> Result<(), ModuleError> {
+    let component_type = component.component_type();
+    let mut missing: Vec<String> = component_type
+        .imports(engine.raw())
+        .filter(|(import, _)| *import != HOST)
+        .map(|(import, _)| format!("it imports `{import}`, which the host does not offer"))
+        .collect();
+    let mapper = component_type
+        .exports(engine.raw())
+        .find(|(export, _)| *export == MAPPER);
+    match mapper {
+        Some((_, item)) => {
+            if let ComponentItem::ComponentInstance(instance) = item.ty {
+                let has = |wanted: &str| {
+                    instance
+                        .exports(engine.raw())
+                        .any(|(function, _)| function == wanted)
+                };
+                let absent = ["describe", "configure", "transform-batch"]
+                    .into_iter()
+                    .filter(|function| !has(function));
+                missing.extend(absent.map(|function| format!("`{MAPPER}` lacks `{function}`")));
+            }
+        }
+        None => missing.push(format!("it does not export `{MAPPER}`")),
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(ModuleError::OtherWorld {
+            path: name.to_owned(),
+            missing,
+        })
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

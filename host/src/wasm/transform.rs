@@ -1,0 +1,408 @@
+//! `type: wasm`: events through a component, batch by batch.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use o365_core::{
+    EventBatch, Failure, LogEvent, Origin, SyncTransform, Transform, TransformOutputs,
+    config::{BuildError, ComponentContext, Description, Problem, TransformConfig},
+};
+use serde::Deserialize;
+use tracing::warn;
+use wasmtime::Trap;
+
+use super::{
+    bindings::exports::o365::transform::mapper::Outcome,
+    engine::WasmEngine,
+    instance::Instance,
+    module::{Limits, Module, ModuleError},
+    size::ByteSize,
+};
+
+/// Batches of 16 to 128 events are the fastest, larger ones leave the cache.
+const CALL_EVENTS: usize = 128;
+const CALL_BYTES: usize = 256 * 1024;
+
+/// An instance is replaced after so many batches, so that a component that leaks cannot grow for ever.
+const RECYCLE_AFTER: u64 = 10_000;
+
+/// Options of a `wasm` transform.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WasmConfig {
+    /// `builtin:ecs`, or the path of a component; a relative path starts at the configuration file.
+    pub module: String,
+    /// Options of the component, handed to it as JSON. Default: none.
+    #[serde(default = "empty_object")]
+    pub options: serde_json::Value,
+    /// Linear memory of one instance, such as `64MiB`. Default `256MiB`, at least `1MiB`, at most `4GiB`.
+    #[serde(default)]
+    pub memory_limit: Option<ByteSize>,
+    /// Time for one call with at most 128 events or 256 kB. Default `5s`, 10 ms to 10 min.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub deadline: Option<Duration>,
+}
+
+fn empty_object() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+fn optional_duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    o365_core::duration::deserialize(deserializer).map(Some)
+}
+
+impl WasmConfig {
+    /// The component with default limits.
+    pub fn new(module: impl Into<String>, options: serde_json::Value) -> Self {
+        Self {
+            module: module.into(),
+            options,
+            memory_limit: None,
+            deadline: None,
+        }
+    }
+
+    fn limits(&self) -> Result<Limits, Vec<Problem>> {
+        let defaults = Limits::default();
+        let limits = Limits {
+            memory: self.memory_limit.unwrap_or(defaults.memory),
+            deadline: self.deadline.unwrap_or(defaults.deadline),
+        };
+        let mut problems = Vec::new();
+        if !(ByteSize(1 << 20)..=ByteSize(4 << 30)).contains(&limits.memory) {
+            problems.push(
+                Problem::new("memory_limit", format!("{} is out of range", limits.memory))
+                    .hint("use 1MiB to 4GiB"),
+            );
+        }
+        if !(Duration::from_millis(10)..=Duration::from_mins(10)).contains(&limits.deadline) {
+            let deadline = o365_core::duration::format(limits.deadline);
+            problems.push(
+                Problem::new("deadline", format!("{deadline} is out of range")).hint("use 10ms to 10m"),
+            );
+        }
+        if !self.options.is_object() {
+            problems.push(Problem::new(
+                "options",
+                "must be a mapping of option names to values",
+            ));
+        }
+        if problems.is_empty() {
+            Ok(limits)
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+#[async_trait]
+impl TransformConfig for WasmConfig {
+    fn describe(&self) -> Description {
+        Description {
+            component_type: "wasm",
+            summary: format!("maps events in the component `{}`", self.module),
+            outputs: Vec::new(),
+        }
+    }
+
+    async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {
+        let limits = self.limits()?;
+        let engine = cx
+            .services
+            .get::<WasmEngine>()
+            .expect("the host offers its engine to every component");
+        let (name, dir, options) = (
+            self.module.clone(),
+            cx.config_dir.clone(),
+            self.options.to_string(),
+        );
+        // Reading and compiling take up to a second.
+        let loaded =
+            tokio::task::spawn_blocking(move || Module::load(&engine, &name, &dir, limits, options)).await;
+        let module = loaded.map_err(|error| Problem::new("module", format!("loading it failed: {error}")))?;
+        let module = module.map_err(|error| {
+            let field = if matches!(error, ModuleError::Options(_)) {
+                "options"
+            } else {
+                "module"
+            };
+            Problem::new(field, error.to_string()).hint(error.hint())
+        })?;
+        Ok(Transform::Synchronous(Box::new(WasmTransform {
+            name: cx.key.to_string(),
+            module: Arc::new(module),
+            instance: None,
+        })))
+    }
+}
+
+/// One for each worker thread.
+struct WasmTransform {
+    name: String,
+    module: Arc<Module>,
+    instance: Option<Instance>,
+}
+
+impl SyncTransform for WasmTransform {
+    fn transform_batch(&mut self, batch: EventBatch, outputs: &mut TransformOutputs) {
+        let mut call = Call::default();
+        for event in batch {
+            if !call.takes(&event) {
+                self.run(std::mem::take(&mut call), outputs);
+            }
+            call.push(event);
+        }
+        self.run(call, outputs);
+    }
+
+    fn clone_box(&self) -> Box<dyn SyncTransform> {
+        Box::new(Self {
+            name: self.name.clone(),
+            module: Arc::clone(&self.module),
+            instance: None,
+        })
+    }
+}
+
+/// Consecutive events of one origin that go to the component together.
+#[derive(Default)]
+struct Call {
+    origin: Option<Arc<Origin>>,
+    events: Vec<LogEvent>,
+    inputs: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Call {
+    fn takes(&self, event: &LogEvent) -> bool {
+        let same_origin = self
+            .origin
+            .as_ref()
+            .is_none_or(|origin| Arc::ptr_eq(origin, event.metadata().origin()));
+        let room = self.events.len() < CALL_EVENTS && self.bytes + event.size() <= CALL_BYTES;
+        self.events.is_empty() || (same_origin && room)
+    }
+
+    fn push(&mut self, mut event: LogEvent) {
+        self.origin
+            .get_or_insert_with(|| Arc::clone(event.metadata().origin()));
+        let input = event.to_bytes();
+        self.bytes += input.len();
+        self.inputs.push(input);
+        self.events.push(event);
+    }
+
+    fn context(&self) -> String {
+        let origin = self.origin.as_deref().cloned().unwrap_or_default();
+        serde_json::to_string(&origin).expect("an origin has only strings")
+    }
+}
+
+/// Why a call gave no usable answer, in words of the dead letter.
+struct CallError {
+    kind: &'static str,
+    reason: String,
+    backtrace: Option<String>,
+}
+
+impl WasmTransform {
+    /// Maps the events of one call; when the component fails on them together, one by one, so that only the guilty
+    /// event is lost to the dead letters.
+    fn run(&mut self, call: Call, outputs: &mut TransformOutputs) {
+        if call.events.is_empty() {
+            return;
+        }
+        let context = call.context();
+        match self.call(&context, &call.inputs) {
+            Ok(outcomes) => {
+                for (event, outcome) in call.events.into_iter().zip(outcomes) {
+                    self.apply(event, outcome, outputs);
+                }
+            }
+            Err(error) if call.events.len() > 1 => {
+                warn!(transform = %self.name, events = call.events.len(), reason = %error.reason,
+                    "component failed on a batch, trying its events one by one");
+                for (event, input) in call.events.into_iter().zip(&call.inputs) {
+                    match self.call(&context, std::slice::from_ref(input)) {
+                        Ok(outcomes) => {
+                            // The number of outcomes has been checked: there is exactly one.
+                            if let Some(outcome) = outcomes.into_iter().next() {
+                                self.apply(event, outcome, outputs);
+                            }
+                        }
+                        Err(error) => self.fail(event, error, outputs),
+                    }
+                }
+            }
+            Err(error) => call
+                .events
+                .into_iter()
+                .for_each(|event| self.fail(event, clone_error(&error), outputs)),
+        }
+    }
+
+    fn call(&mut self, context: &str, inputs: &[Bytes]) -> Result<Vec<Outcome>, CallError> {
+        let mut instance = match self
+            .instance
+            .take()
+            .filter(|instance| instance.batches < RECYCLE_AFTER)
+        {
+            Some(instance) => instance,
+            None => self.module.instantiate(&self.name).map_err(|error| CallError {
+                kind: "instance",
+                reason: error.to_string(),
+                backtrace: None,
+            })?,
+        };
+        let inputs: Vec<&[u8]> = inputs.iter().map(Bytes::as_ref).collect();
+        // After an error the instance is in an unknown state: it is not put back.
+        let outcomes = instance
+            .transform_batch(context, &inputs)
+            .map_err(|error| call_error(&error))?;
+        if outcomes.len() != inputs.len() {
+            let reason = format!(
+                "the component gave {} outcomes for {} events",
+                outcomes.len(),
+                inputs.len()
+            );
+            return Err(CallError {
+                kind: "bad_answer",
+                reason,
+                backtrace: None,
+            });
+        }
+        self.instance = Some(instance);
+        Ok(outcomes)
+    }
+
+    fn apply(&self, event: LogEvent, outcome: Outcome, outputs: &mut TransformOutputs) {
+        match outcome {
+            Outcome::Drop => event.discard(),
+            Outcome::Fail(reason) => self.fail(
+                event,
+                CallError {
+                    kind: "mapping",
+                    reason,
+                    backtrace: None,
+                },
+                outputs,
+            ),
+            Outcome::Emit(text) => match documents(text, self.module.is_builtin()) {
+                Ok(documents) => emit(event, documents, outputs),
+                Err(reason) => self.fail(
+                    event,
+                    CallError {
+                        kind: "bad_answer",
+                        reason,
+                        backtrace: None,
+                    },
+                    outputs,
+                ),
+            },
+        }
+    }
+
+    fn fail(&self, event: LogEvent, error: CallError, outputs: &mut TransformOutputs) {
+        let failure = Failure::new(error.kind, error.reason).detail("component_digest", self.module.digest());
+        let failure = match error.backtrace {
+            Some(backtrace) => failure.detail("guest_backtrace", backtrace),
+            None => failure,
+        };
+        outputs.fail(event, failure);
+    }
+}
+
+fn clone_error(error: &CallError) -> CallError {
+    CallError {
+        kind: error.kind,
+        reason: error.reason.clone(),
+        backtrace: error.backtrace.clone(),
+    }
+}
+
+fn call_error(error: &wasmtime::Error) -> CallError {
+    let backtrace = error
+        .downcast_ref::<wasmtime::WasmBacktrace>()
+        .map(ToString::to_string);
+    let (kind, reason) = match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => (
+            "deadline",
+            "the component took longer than its deadline".to_owned(),
+        ),
+        Some(trap) => ("trap", format!("the component trapped: {trap}")),
+        // The chain begins with the backtrace; what went wrong is at its root.
+        None => ("trap", format!("the component failed: {}", error.root_cause())),
+    };
+    CallError {
+        kind,
+        reason,
+        backtrace,
+    }
+}
+
+fn emit(mut event: LogEvent, documents: Vec<Bytes>, outputs: &mut TransformOutputs) {
+    let mut documents = documents.into_iter().peekable();
+    while let Some(document) = documents.next() {
+        if documents.peek().is_none() {
+            *event.document_mut() = document.into();
+            return outputs.push(event);
+        }
+        let mut copy = event.clone();
+        *copy.document_mut() = document.into();
+        outputs.push(copy);
+    }
+}
+
+/// Splits what a component emitted into documents and checks that each is a JSON object. Ours is trusted to write
+/// JSON (its tests prove it on every fixture), so that is not parsed again for each event.
+fn documents(text: Vec<u8>, trusted: bool) -> Result<Vec<Bytes>, String> {
+    let text = Bytes::from(text);
+    let documents: Vec<Bytes> = text
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .map(|line| text.slice_ref(line))
+        .collect();
+    if documents.is_empty() {
+        return Err("the component emitted nothing: an unwanted event is dropped with `drop`".to_owned());
+    }
+    for document in &documents {
+        let object = document.first() == Some(&b'{') && document.last() == Some(&b'}');
+        if !object {
+            return Err("the component emitted something that is no JSON object".to_owned());
+        }
+        if !trusted {
+            serde_json::from_slice::<serde::de::IgnoredAny>(document)
+                .map_err(|error| format!("the component emitted invalid JSON: {error}"))?;
+        }
+    }
+    Ok(documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Result<Vec<String>, String> {
+        documents(text.as_bytes().to_vec(), false).map(|documents| {
+            documents
+                .iter()
+                .map(|d| String::from_utf8_lossy(d).into_owned())
+                .collect()
+        })
+    }
+
+    #[test]
+    fn an_answer_is_one_object_a_line() {
+        assert_eq!(
+            split("{\"a\":1}\n{\"b\":2}\n"),
+            Ok(vec!["{\"a\":1}".to_owned(), "{\"b\":2}".to_owned()])
+        );
+        assert!(split("").is_err());
+        assert!(split("[1]").is_err());
+        assert!(split("{\"a\":}").unwrap_err().contains("invalid JSON"));
+    }
+}

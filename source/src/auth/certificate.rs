@@ -1,0 +1,308 @@
+//! The certificate credential: an assertion signed with the certificate's private key (reference §3.4).
+//!
+//! PS256 with the SHA-256 thumbprint. Keys: PKCS#8, PKCS#1, and encrypted PKCS#8, as PEM.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rand::{SystemRandom, fill},
+    rsa::KeyPair as RsaKeyPair,
+    signature::{KeyPair as _, RSA_PSS_SHA256},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use o365_core::SensitiveString;
+use serde_json::json;
+
+use super::{der, pem};
+
+/// How long an assertion is valid, and how far its start lies in the past for clocks that differ.
+const VALID_FOR: TimeDelta = TimeDelta::minutes(8);
+const LEEWAY: TimeDelta = TimeDelta::seconds(60);
+/// Documented minimum, in bits.
+const MIN_BITS: usize = 2_048;
+
+/// A certificate and its key, ready to sign.
+pub(crate) struct Certificate {
+    key: RsaKeyPair,
+    /// Base64url of SHA-256 over the certificate.
+    thumbprint: String,
+    not_after: DateTime<Utc>,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("thumbprint", &self.thumbprint)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a certificate and a key are no credential. Says nothing about the key's contents.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidCertificate {
+    #[error("there is no certificate in the file")]
+    NoCertificate,
+    #[error("the certificate cannot be read")]
+    Certificate,
+    #[error("the certificate expired on {0}")]
+    Expired(DateTime<Utc>),
+    #[error("there is no private key in the file")]
+    NoKey,
+    #[error("the private key is encrypted")]
+    NoPassphrase,
+    #[error("the private key cannot be decrypted: the passphrase is wrong, or the cipher is not supported")]
+    Passphrase,
+    #[error("the private key is encrypted in a format of old OpenSSL versions")]
+    LegacyEncryption,
+    #[error("the private key is no RSA key that can be read")]
+    Key,
+    #[error("the RSA key has less than {MIN_BITS} bits")]
+    Short,
+    #[error("the private key does not belong to the certificate")]
+    Mismatch,
+}
+
+impl InvalidCertificate {
+    /// The option that is to be changed.
+    pub(crate) fn field(&self) -> &'static str {
+        match self {
+            Self::NoCertificate | Self::Certificate | Self::Expired(_) => "certificate",
+            Self::NoPassphrase | Self::Passphrase => "key_passphrase",
+            Self::NoKey | Self::LegacyEncryption | Self::Key | Self::Short | Self::Mismatch => "key",
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoCertificate => Some("the file must have a block `-----BEGIN CERTIFICATE-----`"),
+            Self::Expired(_) => Some("create a new certificate and register it with the application"),
+            Self::NoPassphrase => Some("configure key_passphrase"),
+            Self::NoKey => Some("the file must have a block `-----BEGIN PRIVATE KEY-----`"),
+            Self::LegacyEncryption => {
+                Some("convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem")
+            }
+            Self::Certificate | Self::Passphrase | Self::Key | Self::Short | Self::Mismatch => None,
+        }
+    }
+}
+
+impl Certificate {
+    /// Reads the first certificate and the first private key of two PEM texts.
+    pub(crate) fn read(
+        certificate: &str,
+        key: &str,
+        passphrase: Option<&SensitiveString>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, InvalidCertificate> {
+        let blocks = pem::blocks(certificate);
+        let certificate = blocks
+            .iter()
+            .find(|block| block.label == "CERTIFICATE")
+            .ok_or(InvalidCertificate::NoCertificate)?;
+        let parts = der::certificate(&certificate.der).ok_or(InvalidCertificate::Certificate)?;
+        if parts.not_after <= now {
+            return Err(InvalidCertificate::Expired(parts.not_after));
+        }
+        let key = private_key(key, passphrase)?;
+        if key.public_key().as_ref() != parts.public_key {
+            return Err(InvalidCertificate::Mismatch);
+        }
+        if key.public_modulus_len() * 8 < MIN_BITS {
+            return Err(InvalidCertificate::Short);
+        }
+        Ok(Self {
+            key,
+            thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate.der)),
+            not_after: parts.not_after,
+        })
+    }
+
+    pub(crate) fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    pub(crate) fn not_after(&self) -> DateTime<Utc> {
+        self.not_after
+    }
+
+    /// A fresh assertion for one request. Nothing if the machine has no randomness.
+    pub(crate) fn assertion(
+        &self,
+        audience: &str,
+        application_id: &str,
+        now: DateTime<Utc>,
+    ) -> Option<SensitiveString> {
+        let mut random = [0; 16];
+        fill(&mut random).ok()?;
+        let header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint});
+        let not_before = now - LEEWAY;
+        let claims = json!({
+            "aud": audience,
+            "iss": application_id,
+            "sub": application_id,
+            "jti": guid(random),
+            "nbf": not_before.timestamp(),
+            "iat": now.timestamp(),
+            "exp": (not_before + VALID_FOR).timestamp(),
+        });
+        let encode = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        let signed = format!("{}.{}", encode(&header), encode(&claims));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key
+            .sign(
+                &RSA_PSS_SHA256,
+                &SystemRandom::new(),
+                signed.as_bytes(),
+                &mut signature,
+            )
+            .ok()?;
+        Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)).into())
+    }
+}
+
+fn private_key(text: &str, passphrase: Option<&SensitiveString>) -> Result<RsaKeyPair, InvalidCertificate> {
+    let blocks = pem::blocks(text);
+    let block = blocks
+        .iter()
+        .find(|block| block.label.ends_with("PRIVATE KEY"))
+        .ok_or(InvalidCertificate::NoKey)?;
+    if block.legacy_encryption {
+        return Err(InvalidCertificate::LegacyEncryption);
+    }
+    match block.label.as_str() {
+        "PRIVATE KEY" => RsaKeyPair::from_pkcs8(&block.der).map_err(|_| InvalidCertificate::Key),
+        "RSA PRIVATE KEY" => RsaKeyPair::from_der(&block.der).map_err(|_| InvalidCertificate::Key),
+        "ENCRYPTED PRIVATE KEY" => {
+            let passphrase = passphrase.ok_or(InvalidCertificate::NoPassphrase)?;
+            let plain = pkcs8::EncryptedPrivateKeyInfoRef::try_from(block.der.as_slice())
+                .map_err(|_| InvalidCertificate::Key)?
+                .decrypt(passphrase.expose())
+                .map_err(|_| InvalidCertificate::Passphrase)?;
+            RsaKeyPair::from_pkcs8(plain.as_bytes()).map_err(|_| InvalidCertificate::Key)
+        }
+        _ => Err(InvalidCertificate::Key),
+    }
+}
+
+/// A random GUID (version 4).
+fn guid(mut random: [u8; 16]) -> String {
+    random[6] = (random[6] & 0x0F) | 0x40;
+    random[8] = (random[8] & 0x3F) | 0x80;
+    let hex = format!("{:032x}", u128::from_be_bytes(random));
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+
+    use super::*;
+
+    macro_rules! file {
+        ($name:literal) => {
+            include_str!(concat!("../../tests/fixtures/certificate/", $name))
+        };
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2026-12-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn read(
+        certificate: &str,
+        key: &str,
+        passphrase: Option<&str>,
+    ) -> Result<Certificate, InvalidCertificate> {
+        Certificate::read(certificate, key, passphrase.map(Into::into).as_ref(), now())
+    }
+
+    #[test]
+    fn keys_of_every_form_are_read() {
+        let certificate = file!("certificate.pem");
+        for (key, passphrase) in [
+            (file!("key.pem"), None),
+            (file!("key-pkcs1.pem"), None),
+            (file!("both.pem"), None),
+            (file!("key-encrypted.pem"), Some("correct-horse")),
+        ] {
+            let read = read(certificate, key, passphrase).unwrap();
+            assert_eq!(read.thumbprint(), file!("thumbprint.txt").trim());
+        }
+        assert!(read(file!("both.pem"), file!("both.pem"), None).is_ok());
+    }
+
+    #[track_caller]
+    fn check(result: Result<Certificate, InvalidCertificate>, field: &str, expect: &InvalidCertificate) {
+        let error = result.unwrap_err();
+        assert_eq!((error.field(), &error), (field, expect));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_option_to_change() {
+        let certificate = file!("certificate.pem");
+        check(
+            read("", file!("key.pem"), None),
+            "certificate",
+            &InvalidCertificate::NoCertificate,
+        );
+        check(read(certificate, "", None), "key", &InvalidCertificate::NoKey);
+        check(
+            read(certificate, file!("other-key.pem"), None),
+            "key",
+            &InvalidCertificate::Mismatch,
+        );
+        let encrypted = file!("key-encrypted.pem");
+        check(
+            read(certificate, encrypted, None),
+            "key_passphrase",
+            &InvalidCertificate::NoPassphrase,
+        );
+        check(
+            read(certificate, encrypted, Some("x")),
+            "key_passphrase",
+            &InvalidCertificate::Passphrase,
+        );
+        let legacy = file!("key-legacy.pem");
+        check(
+            read(certificate, legacy, Some("correct-horse")),
+            "key",
+            &InvalidCertificate::LegacyEncryption,
+        );
+        let late = Certificate::read(
+            certificate,
+            file!("key.pem"),
+            None,
+            now() + TimeDelta::days(40_000),
+        );
+        assert!(matches!(late, Err(InvalidCertificate::Expired(_))));
+    }
+
+    #[test]
+    fn an_assertion_is_signed_fresh_and_short() {
+        let certificate = read(file!("both.pem"), file!("both.pem"), None).unwrap();
+        let sign = || {
+            certificate
+                .assertion("https://login/t/oauth2/v2.0/token", "app", now())
+                .unwrap()
+        };
+        let (first, second) = (sign(), sign());
+        assert_ne!(first.expose(), second.expose());
+        let parts: Vec<_> = first.expose().split('.').collect();
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&decode(parts[0])).unwrap();
+        assert_eq!(header["alg"], "PS256");
+        let claims: serde_json::Value = serde_json::from_slice(&decode(parts[1])).unwrap();
+        assert_eq!(
+            (&claims["aud"], &claims["iss"]),
+            (&json!("https://login/t/oauth2/v2.0/token"), &json!("app"))
+        );
+        assert!(claims["exp"].as_i64().unwrap() - claims["nbf"].as_i64().unwrap() <= 600);
+        UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, certificate.key.public_key().as_ref())
+            .verify(format!("{}.{}", parts[0], parts[1]).as_bytes(), &decode(parts[2]))
+            .unwrap();
+        assert!(!format!("{certificate:?}").contains("key:"));
+    }
+}

@@ -1,0 +1,385 @@
+//! Access tokens: one per tenant, shared by all its feeds, asked for by one task at a time.
+//!
+//! A token is renewed at 80 % of its life or five minutes before its end, whichever comes first; while it is still
+//! valid nobody waits for that. A refusal is remembered for a while, so that a wrong secret does not become a storm of
+//! requests (Entra answers such storms with AADSTS50196).
+
+mod advice;
+mod answer;
+mod certificate;
+mod claims;
+mod der;
+mod pem;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use o365_core::{Clock, SensitiveString};
+use tokio::{sync::Semaphore, time::Instant};
+use url::Url;
+
+pub(crate) use self::{certificate::Certificate, claims::Claims};
+use crate::{
+    backoff::{Backoff, Jitter},
+    error::{Class, chain, tidy},
+    telemetry,
+    types::TenantId,
+};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Answers of the token endpoint are small.
+const MAX_ANSWER: usize = 256 * 1024;
+/// Waits after a refusal that only an operator can lift.
+const REFUSED: Backoff = Backoff::secs(300, 1_800);
+/// Waits after a failure that passes.
+const FAILED: Backoff = Backoff::secs(1, 300);
+
+/// How the application proves who it is.
+#[derive(Clone)]
+pub(crate) enum Credential {
+    ClientSecret(SensitiveString),
+    Certificate(Arc<Certificate>),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientSecret(_) => f.write_str("ClientSecret(**REDACTED**)"),
+            Self::Certificate(certificate) => f.debug_tuple("Certificate").field(certificate).finish(),
+        }
+    }
+}
+
+/// Which token endpoint is asked, and in which dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenEndpointVersion {
+    /// `/oauth2/token` with `resource`.
+    V1,
+    /// `/oauth2/v2.0/token` with `scope`.
+    #[default]
+    V2,
+}
+
+/// No token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("the token endpoint cannot be reached: {reason}")]
+    Transport { reason: String },
+    #[error("the token endpoint answered {status}{}", tell(*.code, .error, .description, .trace.as_deref()))]
+    Refused {
+        status: u16,
+        /// AADSTS number.
+        code: Option<u64>,
+        error: String,
+        description: String,
+        /// Trace and correlation id for Microsoft's support.
+        trace: Option<String>,
+        retry_after: Option<Duration>,
+    },
+    #[error("the token endpoint answered something that is no token: {reason}")]
+    Answer { reason: String },
+    #[error("the assertion cannot be signed")]
+    Sign,
+}
+
+fn tell(code: Option<u64>, error: &str, description: &str, trace: Option<&str>) -> String {
+    let code = code.map(|code| format!(" AADSTS{code}")).unwrap_or_default();
+    let trace = trace.map(|trace| format!(" ({trace})")).unwrap_or_default();
+    format!("{code} {error} {description}{trace}")
+}
+
+impl AuthError {
+    /// What to do: try again soon, or wait for an operator.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::Transport { .. } | Self::Answer { .. } | Self::Sign => {
+                Class::Transient { retry_after: None }
+            }
+            Self::Refused {
+                status,
+                code,
+                retry_after,
+                ..
+            } => {
+                if advice::is_transient(*status, *code) {
+                    Class::Transient {
+                        retry_after: *retry_after,
+                    }
+                } else {
+                    Class::Permission
+                }
+            }
+        }
+    }
+
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { code, .. } => code.and_then(advice::advice),
+            Self::Transport { .. } | Self::Answer { .. } | Self::Sign => None,
+        }
+    }
+}
+
+/// A token that is probably still accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) secret: SensitiveString,
+    pub(crate) claims: Option<Claims>,
+    /// Which token this is, so that one refusal discards it only once.
+    serial: u64,
+    renew_at: Instant,
+    expires_at: Instant,
+}
+
+/// Gets tokens for one tenant.
+#[derive(Debug)]
+pub(crate) struct TokenClient {
+    http: reqwest::Client,
+    endpoint: Url,
+    version: TokenEndpointVersion,
+    tenant: TenantId,
+    application_id: String,
+    resource: String,
+    credential: Credential,
+    clock: Arc<dyn Clock>,
+    /// Held by whoever is asking for a token.
+    asking: Semaphore,
+    state: Mutex<State>,
+    jitter: Jitter,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    token: Option<Token>,
+    serial: u64,
+    failures: u32,
+    refusal: Option<(Instant, Arc<AuthError>)>,
+}
+
+/// What a [`TokenClient`] needs to know.
+#[derive(Debug)]
+pub(crate) struct TokenSettings<'a> {
+    pub(crate) authority: &'a Url,
+    pub(crate) version: TokenEndpointVersion,
+    pub(crate) tenant: TenantId,
+    pub(crate) application_id: String,
+    pub(crate) resource: String,
+    pub(crate) credential: Credential,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl TokenClient {
+    pub(crate) fn new(http: reqwest::Client, settings: TokenSettings<'_>, jitter: Jitter) -> Self {
+        let mut endpoint = settings.authority.clone();
+        let prefix = endpoint.path().trim_end_matches('/').to_owned();
+        let path = match settings.version {
+            TokenEndpointVersion::V1 => "oauth2/token",
+            TokenEndpointVersion::V2 => "oauth2/v2.0/token",
+        };
+        endpoint.set_path(&format!("{prefix}/{}/{path}", settings.tenant));
+        Self {
+            http,
+            endpoint,
+            version: settings.version,
+            tenant: settings.tenant,
+            application_id: settings.application_id,
+            resource: settings.resource,
+            credential: settings.credential,
+            clock: settings.clock,
+            asking: Semaphore::new(1),
+            state: Mutex::default(),
+            jitter,
+        }
+    }
+
+    /// A valid token: the one at hand, or a new one.
+    ///
+    /// # Cancel safety
+    /// Safe: a request that is given up is made again by the next caller.
+    pub(crate) async fn token(&self) -> Result<Token, Arc<AuthError>> {
+        match self.at_hand() {
+            AtHand::Fresh(token) => return Ok(token),
+            AtHand::Aging(token) => {
+                // One task renews it, the others go on with what they have.
+                let Ok(_asking) = self.asking.try_acquire() else {
+                    return Ok(token);
+                };
+                return match self.ask().await {
+                    Ok(renewed) => Ok(renewed),
+                    Err(_remembered) => Ok(token),
+                };
+            }
+            AtHand::Refused(error) => return Err(error),
+            AtHand::Nothing => {}
+        }
+        let _asking = self
+            .asking
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        // Somebody else may have been faster.
+        match self.at_hand() {
+            AtHand::Fresh(token) | AtHand::Aging(token) => Ok(token),
+            AtHand::Refused(error) => Err(error),
+            AtHand::Nothing => self.ask().await,
+        }
+    }
+
+    /// What the token at hand says about itself.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        self.state().token.as_ref()?.claims.clone()
+    }
+
+    /// The API refused this token: it is not used again. A newer one is left alone.
+    pub(crate) fn discard(&self, token: &Token) {
+        let mut state = self.state();
+        if state
+            .token
+            .as_ref()
+            .is_some_and(|known| known.serial == token.serial)
+        {
+            state.token = None;
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_hand(&self) -> AtHand {
+        let now = Instant::now();
+        let state = self.state();
+        let refusal = state.refusal.as_ref().filter(|(until, _)| *until > now);
+        match (&state.token, refusal) {
+            (Some(token), _) if token.renew_at > now => AtHand::Fresh(token.clone()),
+            (Some(token), Some(_)) if token.expires_at > now => AtHand::Fresh(token.clone()),
+            (Some(token), None) if token.expires_at > now => AtHand::Aging(token.clone()),
+            (_, Some((_, error))) => AtHand::Refused(Arc::clone(error)),
+            (_, None) => AtHand::Nothing,
+        }
+    }
+
+    async fn ask(&self) -> Result<Token, Arc<AuthError>> {
+        let asked_at = Instant::now();
+        let answer = self.request().await;
+        let mut state = self.state();
+        match answer {
+            Ok(answer) => {
+                // A life of nothing would mean a request for every request.
+                let life = answer.expires_in.max(Duration::from_secs(1));
+                let renew_in = (life * 4 / 5).min(life.saturating_sub(Duration::from_mins(5)).max(life / 2));
+                state.serial += 1;
+                let token = Token {
+                    claims: Claims::read(answer.access_token.expose()),
+                    secret: answer.access_token,
+                    serial: state.serial,
+                    renew_at: asked_at + renew_in,
+                    expires_at: asked_at + life,
+                };
+                state.failures = 0;
+                state.refusal = None;
+                state.token = Some(token.clone());
+                drop(state);
+                telemetry::token_obtained(&self.tenant, life, token.claims.as_ref());
+                Ok(token)
+            }
+            Err(error) => {
+                state.failures += 1;
+                let wait = match error.class() {
+                    Class::Transient { retry_after } => {
+                        FAILED.wait(state.failures, retry_after, &self.jitter)
+                    }
+                    _ => REFUSED.wait(state.failures, None, &self.jitter),
+                };
+                let error = Arc::new(error);
+                state.refusal = Some((Instant::now() + wait, Arc::clone(&error)));
+                drop(state);
+                telemetry::token_failed(&self.tenant, &error, wait);
+                Err(error)
+            }
+        }
+    }
+
+    /// A new assertion for every request. Signing takes a while, so it is done elsewhere.
+    async fn assertion(&self, certificate: &Arc<Certificate>) -> Result<SensitiveString, AuthError> {
+        let certificate = Arc::clone(certificate);
+        let (audience, application_id) = (self.endpoint.to_string(), self.application_id.clone());
+        let now = self.clock.now();
+        tokio::task::spawn_blocking(move || certificate.assertion(&audience, &application_id, now))
+            .await
+            .ok()
+            .flatten()
+            .ok_or(AuthError::Sign)
+    }
+
+    async fn request(&self) -> Result<answer::Answer, AuthError> {
+        let mut form = vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_id", self.application_id.clone()),
+        ];
+        form.push(match self.version {
+            TokenEndpointVersion::V1 => ("resource", self.resource.clone()),
+            TokenEndpointVersion::V2 => ("scope", format!("{}/.default", self.resource)),
+        });
+        match &self.credential {
+            Credential::ClientSecret(secret) => form.push(("client_secret", secret.expose().to_owned())),
+            Credential::Certificate(certificate) => {
+                form.push((
+                    "client_assertion_type",
+                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned(),
+                ));
+                form.push((
+                    "client_assertion",
+                    self.assertion(certificate).await?.expose().to_owned(),
+                ));
+            }
+        }
+        let transport = |error: reqwest::Error| AuthError::Transport {
+            reason: chain(&error.without_url()),
+        };
+        let mut response = self
+            .http
+            .post(self.endpoint.clone())
+            .header(reqwest::header::ACCEPT, "application/json")
+            .timeout(REQUEST_TIMEOUT)
+            .form(&form)
+            .send()
+            .await
+            .map_err(transport)?;
+        let status = response.status();
+        let retry_after = crate::client::retry_after(response.headers());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(AuthError::Answer {
+                    reason: "it is too long".to_owned(),
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return answer::Answer::read(&body).map_err(|reason| AuthError::Answer { reason });
+        }
+        let refusal = answer::Refusal::read(&body);
+        Err(AuthError::Refused {
+            status: status.as_u16(),
+            code: refusal.code,
+            error: tidy(&refusal.error),
+            description: tidy(&refusal.description),
+            trace: refusal.trace.as_deref().map(tidy),
+            retry_after,
+        })
+    }
+}
+
+#[derive(Debug)]
+enum AtHand {
+    Fresh(Token),
+    Aging(Token),
+    Refused(Arc<AuthError>),
+    Nothing,
+}

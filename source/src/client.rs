@@ -1,0 +1,365 @@
+//! Requests to the API, with the rules that hold for every one of them (reference §4): budget, token, publisher,
+//! explicit timeouts, no redirects, one repetition with a new token after a 401.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use o365_core::Clock;
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{ACCEPT, CONTENT_LENGTH, DATE, HeaderMap, RETRY_AFTER},
+};
+use url::Url;
+
+use crate::{
+    auth::TokenClient,
+    budget::Budget,
+    error::{ApiError, Class, Operation, chain, tidy},
+    plan::pages::{PageStep, Pages},
+    telemetry::{self, Limiter},
+    types::{ContentType, TenantId, Window, bound},
+    url::{ApiBase, ApiUrl, is_loopback},
+    wire::{self, Descriptor, Subscription},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest silence within a body.
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+const LIST_TIMEOUT: Duration = Duration::from_secs(100);
+/// A blob may be large: silence ends it sooner.
+const BLOB_TIMEOUT: Duration = Duration::from_mins(15);
+/// Longest page of a listing, and longest body of an error.
+const MAX_PAGE: usize = 64 * 1024 * 1024;
+const MAX_ERROR: usize = 64 * 1024;
+
+/// One HTTP client for all tenants: the trusted certificates are read once.
+pub(crate) fn http_client(target: &Url) -> Result<reqwest::Client, reqwest::Error> {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("o365-source/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .pool_idle_timeout(Duration::from_secs(90));
+    // What stays on this machine has no business with a proxy.
+    let builder = if is_loopback(target) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    builder.build()
+}
+
+/// The API for one tenant.
+#[derive(Debug)]
+pub(crate) struct ApiClient {
+    http: reqwest::Client,
+    tenant: TenantId,
+    base: ApiBase,
+    tokens: TokenClient,
+    budget: Budget,
+    clock: Arc<dyn Clock>,
+    /// Milliseconds that the service's clock is ahead of ours.
+    skew: AtomicI64,
+    limiter: Limiter,
+}
+
+impl ApiClient {
+    pub(crate) fn new(
+        http: reqwest::Client,
+        tenant: TenantId,
+        base: ApiBase,
+        tokens: TokenClient,
+        budget: Budget,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            http,
+            tenant,
+            base,
+            tokens,
+            budget,
+            clock,
+            skew: AtomicI64::new(0),
+            limiter: Limiter::default(),
+        }
+    }
+
+    /// How far the service's clock is ahead of ours, as the last answer's `Date` had it.
+    pub(crate) fn skew(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.skew.load(Ordering::Relaxed))
+    }
+
+    /// The role that a feed needs and the present token lacks.
+    pub(crate) fn missing_role(&self, content_type: ContentType) -> Option<&'static str> {
+        self.tokens.claims()?.missing_role(content_type)
+    }
+
+    pub(crate) fn pin(&self, url: &str) -> Result<ApiUrl, ApiError> {
+        Ok(self.base.pin(url)?)
+    }
+
+    /// Whether the subscription of a content type is enabled; `None` if the service does not say.
+    pub(crate) async fn is_subscribed(&self, content_type: ContentType) -> Result<Option<bool>, ApiError> {
+        let operation = Operation::ListSubscriptions;
+        let url = self.base.operation("subscriptions/list", &[]);
+        let response = self.send(operation, Method::GET, &url, LIST_TIMEOUT).await?;
+        let subscriptions: Vec<Subscription> = self.json(operation, response).await?;
+        let own = subscriptions.into_iter().find(|subscription| {
+            subscription
+                .content_type
+                .as_deref()
+                .is_some_and(|name| name.eq_ignore_ascii_case(content_type.as_str()))
+        });
+        Ok(match own {
+            None => Some(false),
+            Some(own) => own.status.map(|status| status.eq_ignore_ascii_case("enabled")),
+        })
+    }
+
+    /// Starts a subscription. That it is enabled already is a success.
+    pub(crate) async fn start_subscription(&self, content_type: ContentType) -> Result<(), ApiError> {
+        let url = self
+            .base
+            .operation("subscriptions/start", &[("contentType", content_type.as_str())]);
+        let started = self
+            .send(Operation::StartSubscription, Method::POST, &url, LIST_TIMEOUT)
+            .await;
+        match started {
+            Ok(_) => Ok(()),
+            Err(ApiError::Answer { code: Some(code), .. }) if code == "AF20024" => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Everything in a window: all pages, or an error.
+    pub(crate) async fn list_content(
+        &self,
+        content_type: ContentType,
+        window: Window,
+    ) -> Result<Vec<Descriptor>, ApiError> {
+        let operation = Operation::ListContent;
+        let first = self.base.operation(
+            "subscriptions/content",
+            &[
+                ("contentType", content_type.as_str()),
+                ("startTime", &bound(window.start()).to_string()),
+                ("endTime", &bound(window.end()).to_string()),
+            ],
+        );
+        let mut descriptors = Vec::new();
+        let mut pages = Pages::new(first);
+        while let Some(url) = pages.current() {
+            let response = self.send(operation, Method::GET, url, LIST_TIMEOUT).await?;
+            let next = next_page(response.headers())
+                .map(|text| self.base.pin(&text))
+                .transpose()?;
+            descriptors.extend(self.json::<Vec<Descriptor>>(operation, response).await?);
+            match pages.step(next) {
+                PageStep::Follow | PageStep::Complete => {}
+                PageStep::Endless(pages) => return Err(ApiError::EndlessPages(pages)),
+            }
+        }
+        Ok(descriptors)
+    }
+
+    /// Asks for a blob; the body is still to be read.
+    pub(crate) async fn fetch(&self, url: &ApiUrl) -> Result<Response, ApiError> {
+        self.send(Operation::FetchBlob, Method::GET, url, BLOB_TIMEOUT)
+            .await
+    }
+
+    /// One request that is answered with success, or an error with a class.
+    async fn send(
+        &self,
+        operation: Operation,
+        method: Method,
+        url: &ApiUrl,
+        timeout: Duration,
+    ) -> Result<Response, ApiError> {
+        let mut repeated = false;
+        loop {
+            self.budget.acquire().await;
+            let token = self.tokens.token().await.map_err(ApiError::Auth)?;
+            let mut request = self
+                .http
+                .request(method.clone(), url.as_url().clone())
+                .bearer_auth(token.secret.expose())
+                .header(ACCEPT, "application/json")
+                .timeout(timeout);
+            if method == Method::POST {
+                // The front end insists on a length.
+                request = request.header(CONTENT_LENGTH, "0").body("");
+            }
+            let response = request
+                .send()
+                .await
+                .map_err(|error| transport(operation, error))?;
+            self.note_date(response.headers());
+            if response.status().is_success() {
+                self.budget.answered();
+                return Ok(response);
+            }
+            let error = failure(operation, response).await;
+            match error.class() {
+                Class::Unauthorized if !repeated => {
+                    repeated = true;
+                    self.tokens.discard(&token);
+                    telemetry::token_refused(&self.tenant, operation);
+                }
+                Class::Throttled { retry_after } => {
+                    let pause = self.budget.throttled(retry_after);
+                    telemetry::throttled(&self.limiter, &self.tenant, pause);
+                    return Err(error);
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: Operation,
+        mut response: Response,
+    ) -> Result<T, ApiError> {
+        let status = response.status();
+        let body = read(operation, &mut response, MAX_PAGE).await?;
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&body);
+        serde_json::from_slice(body).map_err(|error| {
+            embedded(operation, status, body).unwrap_or_else(|| ApiError::Body {
+                operation,
+                reason: format!("no list at line {} column {}", error.line(), error.column()),
+            })
+        })
+    }
+
+    fn note_date(&self, headers: &HeaderMap) {
+        let Some(date) = headers
+            .get(DATE)
+            .and_then(|date| date.to_str().ok())
+            .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
+        else {
+            return;
+        };
+        let skew = date.with_timezone(&Utc) - self.clock.now();
+        self.skew.store(skew.num_milliseconds(), Ordering::Relaxed);
+        if skew.abs() > TimeDelta::minutes(1) {
+            telemetry::clock_skew(&self.limiter, &self.tenant, skew);
+        }
+    }
+}
+
+/// An error body under a successful status.
+pub(crate) fn embedded(operation: Operation, status: StatusCode, body: &[u8]) -> Option<ApiError> {
+    let (code, message) = wire::error_body(body);
+    Some(ApiError::Answer {
+        operation,
+        status: status.as_u16(),
+        code: Some(code?),
+        message: tidy(&message),
+        retry_after: None,
+    })
+}
+
+pub(crate) fn transport(operation: Operation, error: reqwest::Error) -> ApiError {
+    ApiError::Transport {
+        operation,
+        reason: chain(&error.without_url()),
+    }
+}
+
+async fn failure(operation: Operation, mut response: Response) -> ApiError {
+    let status = response.status();
+    let retry_after = retry_after(response.headers());
+    // What cannot be read of an error's body does not change the error.
+    let body = read(operation, &mut response, MAX_ERROR)
+        .await
+        .unwrap_or_default();
+    let (code, message) = wire::error_body(&body);
+    ApiError::Answer {
+        operation,
+        status: status.as_u16(),
+        code: code.as_deref().map(tidy),
+        message: tidy(&message),
+        retry_after,
+    }
+}
+
+async fn read(operation: Operation, response: &mut Response, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| transport(operation, error))?
+    {
+        if body.len() + chunk.len() > limit {
+            return Err(ApiError::TooLarge { limit: limit as u64 });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The address of the next page. Header names have no case; the documentation has used two.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    ["nextpageuri", "nextpageurl"]
+        .into_iter()
+        .find_map(|name| headers.get(name))
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+        .filter(|text| !text.is_empty())
+}
+
+/// Seconds, or a date compared with the answer's own.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = DateTime::parse_from_rfc2822(text).ok()?;
+    let now = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some((until - now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn the_next_page_is_found_under_any_spelling() {
+        for name in ["NextPageUri", "nextpageuri", "NEXTPAGEURI", "NextPageUrl"] {
+            let mut map = HeaderMap::new();
+            map.insert(
+                reqwest::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                "https://x".parse().unwrap(),
+            );
+            assert_eq!(next_page(&map).as_deref(), Some("https://x"), "{name}");
+        }
+        assert_eq!(next_page(&headers(&[("nextpageuri", " ")])), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(
+            retry_after(&headers(&[("retry-after", "7")])),
+            Some(Duration::from_secs(7))
+        );
+        let date = headers(&[
+            ("date", "Thu, 15 Jan 2026 12:00:00 GMT"),
+            ("retry-after", "Thu, 15 Jan 2026 12:00:30 GMT"),
+        ]);
+        assert_eq!(retry_after(&date), Some(Duration::from_secs(30)));
+        assert_eq!(retry_after(&headers(&[("retry-after", "soon")])), None);
+    }
+}

@@ -1,0 +1,416 @@
+//! The life of one blob: fetched, cut, sent, acknowledged, done.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use o365_core::{BatchNotifier, EventBatch, EventMetadata, EventStatus, LogEvent, Origin, SourceSender};
+
+use super::{Feed, SLOW};
+use crate::{
+    backoff::Backoff,
+    dedupe::Claim,
+    error::{ApiError, Class, SourceError},
+    events::{Split, find_id},
+    fetch::{Held, read_blob},
+    ledger::{EventKey, PendingBlob, Retry},
+    pace::later,
+    stats::add,
+    telemetry,
+};
+
+/// Events in a batch, and their bytes.
+const BATCH_EVENTS: usize = 128;
+const BATCH_BYTES: usize = 256 * 1024;
+/// Waits of one blob.
+const BLOB: Backoff = Backoff::secs(1, 900);
+
+/// How an attempt at a blob ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The ledger has its last word on the blob.
+    Final,
+    /// Told to stop before anything was sent.
+    Abandoned,
+    /// To be tried again.
+    Later {
+        reason: String,
+        /// The next blob will probably fail too.
+        transient: bool,
+    },
+    /// The whole feed is refused.
+    Refused { reason: String },
+}
+
+/// Brings one blob to its end, or back to the pending ones.
+///
+/// A stop ends it before the first event is sent, and not after: what was sent in part would be sent again.
+pub(super) async fn deliver(
+    feed: &Feed,
+    blob: PendingBlob,
+    out: SourceSender,
+) -> (String, Result<Outcome, SourceError>) {
+    let content_id = blob.content_id.clone();
+    let outcome = attempt(feed, &blob, out).await;
+    (content_id, outcome)
+}
+
+async fn attempt(feed: &Feed, blob: &PendingBlob, out: SourceSender) -> Result<Outcome, SourceError> {
+    let unsent = Unsent(&feed.unsent);
+    let fetched = tokio::select! {
+        biased;
+        () = feed.shared.stop.cancelled() => return Ok(Outcome::Abandoned),
+        fetched = fetch(feed, blob) => fetched,
+    };
+    let (split, held) = match fetched {
+        Ok(fetched) => fetched,
+        Err(error) => return failed(feed, blob, &error).await,
+    };
+    if !split.oddities.is_empty() {
+        telemetry::blob_odd(&feed.key, &blob.content_id, &split.oddities);
+    }
+    let (notifier, status) = BatchNotifier::new();
+    let mut sending = Sending {
+        feed,
+        out: Some(out),
+        origin: Arc::new(Origin {
+            source_id: Some(feed.shared.component.clone()),
+            tenant_id: Some(feed.key.tenant.to_string()),
+            tenant_name: feed.tenant.name.clone(),
+            content_type: Some(feed.key.content_type.to_string()),
+            content_id: Some(blob.content_id.clone()),
+            content_created: Some(blob.created),
+            file: None,
+        }),
+        notifier,
+        claim: Claim::new(&feed.tenant.in_flight),
+        keys: Vec::new(),
+        sent: 0,
+        duplicates: 0,
+    };
+    let complete = sending.all(split).await?;
+    // The bytes are the pipeline's now; so is the way out, if this was the last blob.
+    drop(held);
+    drop(sending.out.take());
+    drop(unsent);
+    let Sending {
+        notifier,
+        claim,
+        keys,
+        sent,
+        duplicates,
+        ..
+    } = sending;
+    drop(notifier);
+    let status = status.status().await;
+    let status = if complete { status } else { EventStatus::Errored };
+    let ended = acknowledged(feed, blob, status, keys, sent, duplicates).await;
+    drop(claim);
+    ended
+}
+
+/// Counts a blob as not sent, until it is dropped.
+struct Unsent<'a>(&'a AtomicUsize);
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob) -> Result<(Split, Held<'a>), ApiError> {
+    let client = &feed.tenant.client;
+    let url = client.pin(&blob.uri)?;
+    let _fetching = feed
+        .tenant
+        .fetching
+        .acquire()
+        .await
+        .expect("the semaphore is never closed");
+    let response = client.fetch(&url).await?;
+    let limit = feed.shared.settings.max_blob_size;
+    let (split, bytes, held) = read_blob(&feed.shared.room, response, limit).await?;
+    add(&feed.stats.bytes_received, bytes as u64);
+    Ok((split, held))
+}
+
+/// An event and what it is known by.
+type Keyed = (u64, Bytes, EventKey);
+
+struct Sending<'a> {
+    feed: &'a Feed,
+    /// Gone once nothing new is sent and this blob only waits for another one.
+    out: Option<SourceSender>,
+    origin: Arc<Origin>,
+    notifier: BatchNotifier,
+    claim: Claim,
+    /// Ids of the events that were sent.
+    keys: Vec<EventKey>,
+    sent: u64,
+    duplicates: u64,
+}
+
+impl Sending<'_> {
+    /// Sends all events of the blob that have not been delivered. Those that another blob is just sending come last,
+    /// if they have to come at all. Returns whether nothing is missing.
+    async fn all(&mut self, split: Split) -> Result<bool, SourceError> {
+        let mut free = Vec::new();
+        let mut keyed: Vec<Keyed> = Vec::new();
+        let mut seen = HashSet::new();
+        for (index, event) in (0..).zip(split.events) {
+            let key = if self.feed.shared.settings.dedupe {
+                find_id(&event).and_then(EventKey::new)
+            } else {
+                None
+            };
+            match key {
+                None => free.push((index, event)),
+                Some(key) if seen.insert(key.clone()) => keyed.push((index, event, key)),
+                Some(_) => self.duplicates += 1,
+            }
+        }
+        loop {
+            let claims = self.claim.take(keyed.iter().map(|(.., key)| key));
+            let mut foreign = None;
+            let (mut own, mut waiting) = (Vec::new(), Vec::new());
+            for (event, other) in keyed.into_iter().zip(claims) {
+                match other {
+                    None => own.push(event),
+                    Some(other) => {
+                        foreign = Some(other);
+                        waiting.push(event);
+                    }
+                }
+            }
+            // Only now: what another blob delivered before the claim is in the ledger.
+            let keys = own.iter().map(|(.., key)| key.clone()).collect();
+            let known = self.feed.shared.ledger.known(self.feed.row.tenant, keys).await?;
+            for ((index, event, key), known) in own.into_iter().zip(known) {
+                if known {
+                    self.duplicates += 1;
+                } else {
+                    self.keys.push(key);
+                    free.push((index, event));
+                }
+            }
+            free.sort_by_key(|(index, _)| *index);
+            if !self.send(std::mem::take(&mut free)).await? {
+                return Ok(false);
+            }
+            let Some(foreign) = foreign else {
+                return Ok(true);
+            };
+            tokio::select! {
+                () = foreign.cancelled() => {}
+                () = self.feed.closing.cancelled() => {
+                    // The other blob may end only when the pipeline's input does.
+                    self.out = None;
+                    foreign.cancelled().await;
+                }
+            }
+            keyed = waiting;
+        }
+    }
+
+    /// Returns whether there still was a way out.
+    async fn send(&mut self, events: Vec<(u64, Bytes)>) -> Result<bool, SourceError> {
+        if events.is_empty() {
+            return Ok(true);
+        }
+        let Some(out) = &self.out else {
+            return Ok(false);
+        };
+        let mut batch = EventBatch::new();
+        let mut bytes = 0;
+        for (index, event) in events {
+            if batch.len() >= BATCH_EVENTS || (!batch.is_empty() && bytes + event.len() > BATCH_BYTES) {
+                self.sent += send_batch(self.feed, out, batch.take()).await?;
+                bytes = 0;
+            }
+            bytes += event.len();
+            let metadata = EventMetadata::new(Arc::clone(&self.origin), index, self.notifier.finalizer());
+            batch.push(LogEvent::new(event, metadata));
+        }
+        self.sent += send_batch(self.feed, out, batch).await?;
+        Ok(true)
+    }
+}
+
+async fn send_batch(feed: &Feed, out: &SourceSender, batch: EventBatch) -> Result<u64, SourceError> {
+    let events = batch.len() as u64;
+    out.send_batch(batch)
+        .await
+        .map_err(|_| SourceError::OutputClosed)?;
+    add(&feed.stats.events_sent, events);
+    Ok(events)
+}
+
+/// All events of a blob have come to an end.
+async fn acknowledged(
+    feed: &Feed,
+    blob: &PendingBlob,
+    status: EventStatus,
+    keys: Vec<EventKey>,
+    sent: u64,
+    duplicates: u64,
+) -> Result<Outcome, SourceError> {
+    let shared = &feed.shared;
+    if !status.is_final() {
+        let wait = BLOB.wait(blob.attempts + 1, None, &shared.jitter);
+        return again(
+            feed,
+            blob,
+            "the pipeline failed to deliver it".to_owned(),
+            wait,
+            Why::Transient,
+        )
+        .await;
+    }
+    let now = shared.pace.now();
+    shared
+        .ledger
+        .delivered(
+            feed.row.feed,
+            feed.row.tenant,
+            blob.content_id.clone(),
+            keys,
+            sent,
+            now,
+        )
+        .await?;
+    add(&feed.stats.blobs_delivered, 1);
+    add(&feed.stats.duplicates_dropped, duplicates);
+    telemetry::blob_done(&feed.key, &blob.content_id, sent, duplicates);
+    Ok(Outcome::Final)
+}
+
+/// Why a blob is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The service or the pipeline is out of order.
+    Transient,
+    /// The tenant has sent too many requests.
+    Throttled,
+    /// The feed is refused.
+    Refused,
+    /// The blob itself makes no sense.
+    Unusable,
+}
+
+/// Nothing of the blob was sent.
+async fn failed(feed: &Feed, blob: &PendingBlob, error: &ApiError) -> Result<Outcome, SourceError> {
+    let shared = &feed.shared;
+    let jitter = &shared.jitter;
+    let reason = feed.explain(error);
+    match error.class() {
+        Class::Transient { retry_after } => {
+            let wait = BLOB.wait(blob.attempts + 1, retry_after, jitter);
+            again(feed, blob, reason, wait, Why::Transient).await
+        }
+        // The budget makes everybody wait.
+        Class::Throttled { .. } => again(feed, blob, reason, Duration::ZERO, Why::Throttled).await,
+        Class::NoSubscription => {
+            feed.subscribed.store(false, Ordering::Relaxed);
+            let wait = BLOB.wait(blob.attempts + 6, None, jitter);
+            again(feed, blob, reason, wait, Why::Transient).await
+        }
+        Class::Unauthorized | Class::Permission => {
+            let wait = SLOW.wait(1, None, jitter);
+            again(feed, blob, reason.clone(), wait, Why::Refused).await?;
+            Ok(Outcome::Refused { reason })
+        }
+        // When nothing of a feed can be fetched, it is not the blobs that are wrong.
+        Class::Unusable
+            if error.suggests_wrong_cloud() && feed.stats.blobs_delivered.load(Ordering::Relaxed) == 0 =>
+        {
+            let wait = BLOB.wait(blob.attempts + 1, None, jitter);
+            again(feed, blob, reason, wait, Why::Transient).await
+        }
+        Class::Expired => lost(feed, blob, true, reason).await,
+        Class::Bug if matches!(error, ApiError::Refused(_)) => lost(feed, blob, false, reason).await,
+        Class::Unusable | Class::Window | Class::StalePage | Class::TooMuch | Class::Bug => {
+            unusable(feed, blob, reason).await
+        }
+    }
+}
+
+/// A blob that is not there or makes no sense gets some attempts over some time.
+async fn unusable(feed: &Feed, blob: &PendingBlob, reason: String) -> Result<Outcome, SourceError> {
+    let settings = &feed.shared.settings;
+    let now = feed.shared.pace.now();
+    if blob
+        .expiration
+        .is_some_and(|expiration| expiration < feed.shared.pace.calendar())
+    {
+        return lost(feed, blob, true, reason).await;
+    }
+    let attempts = blob.unusable + 1;
+    let over = blob.unusable_since.unwrap_or(now);
+    let patience = later(over, settings.quarantine_after);
+    let enough = attempts >= settings.quarantine_attempts;
+    if enough && now >= patience {
+        return lost(feed, blob, false, reason).await;
+    }
+    let wait = if enough {
+        feed.shared.pace.until(patience)
+    } else if feed.once() {
+        BLOB.wait(attempts, None, &feed.shared.jitter)
+    } else {
+        (settings.quarantine_after / settings.quarantine_attempts).max(BLOB.wait(
+            attempts,
+            None,
+            &feed.shared.jitter,
+        ))
+    };
+    again(feed, blob, reason, wait, Why::Unusable).await
+}
+
+async fn again(
+    feed: &Feed,
+    blob: &PendingBlob,
+    reason: String,
+    wait: Duration,
+    why: Why,
+) -> Result<Outcome, SourceError> {
+    let now = feed.shared.pace.now();
+    let retry = Retry {
+        not_before: later(now, wait),
+        error: reason.clone(),
+        unusable_at: (why == Why::Unusable).then_some(now),
+    };
+    feed.shared
+        .ledger
+        .retry(feed.row.feed, blob.content_id.clone(), retry)
+        .await?;
+    add(&feed.stats.blobs_retried, 1);
+    telemetry::blob_failed(&feed.limiter, &feed.key, &blob.content_id, &reason, wait);
+    let transient = why == Why::Transient;
+    Ok(Outcome::Later { reason, transient })
+}
+
+async fn lost(
+    feed: &Feed,
+    blob: &PendingBlob,
+    expired: bool,
+    reason: String,
+) -> Result<Outcome, SourceError> {
+    telemetry::blob_lost(&feed.key, &blob.content_id, expired, &reason);
+    let counter = if expired {
+        &feed.stats.blobs_expired
+    } else {
+        &feed.stats.blobs_quarantined
+    };
+    add(counter, 1);
+    let now = feed.shared.pace.now();
+    feed.shared
+        .ledger
+        .lost(feed.row.feed, blob.content_id.clone(), expired, reason, now)
+        .await?;
+    Ok(Outcome::Final)
+}

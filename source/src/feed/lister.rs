@@ -1,0 +1,359 @@
+//! The half of a feed that lists: keeps the subscription enabled, performs what the planner says, and writes what it
+//! found into the ledger.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::sleep;
+
+use super::{End, Feed, SLOW, TRANSIENT};
+use crate::{
+    error::{ApiError, Class, SourceError, chain},
+    ledger::NewBlob,
+    pace::later,
+    plan::{Effect, Gap, Input, Planner},
+    stats::add,
+    telemetry,
+    types::Window,
+    wire::Descriptor,
+};
+
+/// Documented: after a start request, wait so long before the next.
+const START_COOLDOWN: TimeDelta = TimeDelta::minutes(15);
+/// Attempts at one window before the next one has its turn.
+const WINDOW_ATTEMPTS: u32 = 3;
+/// Windows that may fail in a row before the cycle is given up.
+const SKIPS: u32 = 2;
+/// Clocks that differ more are a reason for a refused window.
+const MAX_SKEW: TimeDelta = TimeDelta::minutes(1);
+
+/// How a cycle ended.
+#[derive(Debug)]
+enum Cycle {
+    Complete,
+    /// The plan was made with the wrong time.
+    Again,
+    Failed(Failure),
+}
+
+/// Why a cycle did not list everything.
+#[derive(Debug)]
+enum Failure {
+    Api(ApiError),
+    /// The subscription is not enabled, and may not be started for a while.
+    Cooling(Duration),
+}
+
+/// See the module. Returns at once when told to stop.
+pub(super) async fn run(feed: &Feed) -> Result<End, SourceError> {
+    let stop = &feed.shared.stop;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(End::Stopped),
+        end = list(feed) => end,
+    }
+}
+
+async fn list(feed: &Feed) -> Result<End, SourceError> {
+    let mut lister = Lister {
+        feed,
+        planner: Planner::new(feed.shared.settings.plan, feed.row.progress),
+        start_attempt: feed.row.start_attempt,
+        time: Time::Ours,
+    };
+    if !feed.once() {
+        let shared = &feed.shared;
+        sleep(shared.jitter.between(Duration::ZERO, shared.stagger)).await;
+    }
+    let mut failures = 0;
+    loop {
+        let wait = match lister.cycle().await? {
+            Cycle::Complete => {
+                failures = 0;
+                feed.stats.set_failure(None);
+                if feed.once() {
+                    return Ok(End::Complete);
+                }
+                let interval = feed.shared.settings.poll_interval;
+                feed.shared.jitter.between(interval * 19 / 20, interval)
+            }
+            Cycle::Again => continue,
+            Cycle::Failed(failure) => {
+                failures += 1;
+                let (wait, lasting, reason) = judge(feed, &failure, failures);
+                feed.stats.set_failure(Some(reason.clone()));
+                feed.shared
+                    .ledger
+                    .feed_failed(feed.row.feed, reason.clone())
+                    .await?;
+                if feed.once() && (lasting || feed.gives_up(wait)) {
+                    telemetry::feed_incomplete(&feed.key, &reason);
+                    return Ok(End::GaveUp(reason));
+                }
+                telemetry::feed_failing(&feed.limiter, &feed.key, &reason, wait);
+                wait
+            }
+        };
+        sleep(wait).await;
+    }
+}
+
+/// How long to wait after a failure, whether only an operator can end it, and what to tell.
+fn judge(feed: &Feed, failure: &Failure, failures: u32) -> (Duration, bool, String) {
+    let jitter = &feed.shared.jitter;
+    match failure {
+        Failure::Cooling(wait) => {
+            let reason = "the subscription is not enabled although it was started less than 15 minutes ago";
+            (*wait, false, reason.to_owned())
+        }
+        Failure::Api(error) => {
+            let reason = feed.explain(error);
+            match error.class() {
+                Class::Transient { retry_after } => {
+                    (TRANSIENT.wait(failures, retry_after, jitter), false, reason)
+                }
+                Class::Throttled { .. } | Class::NoSubscription | Class::StalePage => {
+                    (TRANSIENT.wait(failures + 2, None, jitter), false, reason)
+                }
+                Class::Unauthorized | Class::Permission | Class::Bug | Class::Window | Class::TooMuch => {
+                    (SLOW.wait(failures, None, jitter), true, reason)
+                }
+                Class::Expired | Class::Unusable => (SLOW.wait(failures, None, jitter), true, reason),
+            }
+        }
+    }
+}
+
+struct Lister<'a> {
+    feed: &'a Feed,
+    planner: Planner,
+    start_attempt: Option<DateTime<Utc>>,
+    time: Time,
+}
+
+/// Whose clock windows are planned with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Ours,
+    /// The service's, from the next cycle on: it has refused a window, and our clock differs.
+    Switching,
+    Theirs,
+}
+
+/// What became of a window.
+enum Listed {
+    All(Vec<Descriptor>),
+    Not(Input, ApiError),
+}
+
+impl Lister<'_> {
+    fn now(&self) -> DateTime<Utc> {
+        let now = self.feed.shared.pace.calendar();
+        match self.time {
+            Time::Ours | Time::Switching => now,
+            Time::Theirs => now + self.feed.tenant.client.skew(),
+        }
+    }
+
+    async fn cycle(&mut self) -> Result<Cycle, SourceError> {
+        if let Err(failure) = self.subscribe().await? {
+            return Ok(Cycle::Failed(failure));
+        }
+        let mut input = Input::Poll {
+            sweep: self.feed.once(),
+        };
+        let mut found = Vec::new();
+        let mut failure = None;
+        let mut skipped = 0;
+        loop {
+            let mut window = None;
+            let mut gap = None;
+            for effect in self.planner.step(input, self.now()) {
+                match effect {
+                    Effect::Gap(lost) => gap = Some(lost),
+                    Effect::Save(progress) => {
+                        self.save(progress, std::mem::take(&mut found), gap.take())
+                            .await?;
+                    }
+                    Effect::List(next) => window = Some(next),
+                    Effect::Done { complete: true } => return Ok(Cycle::Complete),
+                    Effect::Done { complete: false } if self.time == Time::Switching => {
+                        self.time = Time::Theirs;
+                        return Ok(Cycle::Again);
+                    }
+                    Effect::Done { complete: false } => {
+                        let error = failure.unwrap_or(ApiError::EndlessPages(0));
+                        return Ok(Cycle::Failed(Failure::Api(error)));
+                    }
+                }
+            }
+            let Some(window) = window else {
+                // The planner always names a window or the end.
+                return Ok(Cycle::Complete);
+            };
+            input = match self.window(window).await {
+                Listed::All(descriptors) => {
+                    skipped = 0;
+                    found = self.blobs(window, descriptors);
+                    add(&self.feed.stats.windows_listed, 1);
+                    self.feed.touch();
+                    Input::Listed
+                }
+                Listed::Not(next, error) => {
+                    telemetry::window_failed(&self.feed.limiter, &self.feed.key, window, &error);
+                    failure = Some(error);
+                    if next == Input::Skip {
+                        skipped += 1;
+                    }
+                    if skipped > SKIPS { Input::Abort } else { next }
+                }
+            };
+        }
+    }
+
+    /// Lists a window, as often as makes sense now.
+    async fn window(&mut self, window: Window) -> Listed {
+        let feed = self.feed;
+        let mut attempts = 0;
+        let mut stale = 0;
+        loop {
+            let error = match feed
+                .tenant
+                .client
+                .list_content(feed.key.content_type, window)
+                .await
+            {
+                Ok(descriptors) => return Listed::All(descriptors),
+                Err(error) => error,
+            };
+            match error.class() {
+                Class::Transient { retry_after } => {
+                    attempts += 1;
+                    let wait = TRANSIENT.wait(attempts, retry_after, &feed.shared.jitter);
+                    if attempts >= WINDOW_ATTEMPTS || feed.gives_up(wait) {
+                        return Listed::Not(Input::Skip, error);
+                    }
+                    telemetry::window_failed(&feed.limiter, &feed.key, window, &error);
+                    sleep(wait).await;
+                }
+                // The budget makes everybody wait.
+                Class::Throttled { .. } if !feed.gives_up(Duration::ZERO) => {}
+                // A page's address has gone stale: the window again, from its first page.
+                Class::StalePage if stale < WINDOW_ATTEMPTS => stale += 1,
+                Class::StalePage => return Listed::Not(Input::Skip, error),
+                Class::NoSubscription => {
+                    feed.subscribed.store(false, Ordering::Relaxed);
+                    return Listed::Not(Input::Abort, error);
+                }
+                Class::Window => {
+                    if self.time == Time::Ours && feed.tenant.client.skew().abs() > MAX_SKEW {
+                        self.time = Time::Switching;
+                        return Listed::Not(Input::Abort, error);
+                    }
+                    return Listed::Not(Input::Refused, error);
+                }
+                Class::TooMuch | Class::Unusable => return Listed::Not(Input::TooMuch, error),
+                Class::Throttled { .. }
+                | Class::Unauthorized
+                | Class::Permission
+                | Class::Expired
+                | Class::Bug => return Listed::Not(Input::Abort, error),
+            }
+        }
+    }
+
+    /// Makes sure that there is a subscription. Lists first, since starting an enabled one may change it.
+    async fn subscribe(&mut self) -> Result<Result<(), Failure>, SourceError> {
+        let feed = self.feed;
+        if feed.subscribed.load(Ordering::Relaxed) {
+            return Ok(Ok(()));
+        }
+        let client = &feed.tenant.client;
+        match client.is_subscribed(feed.key.content_type).await {
+            // If the service does not say, the listing will.
+            Ok(Some(true) | None) => {
+                feed.subscribed.store(true, Ordering::Relaxed);
+                return Ok(Ok(()));
+            }
+            Ok(Some(false)) => {}
+            Err(error) => return Ok(Err(Failure::Api(error))),
+        }
+        let now = feed.shared.pace.now();
+        if let Some(last) = self.start_attempt {
+            let again = last + START_COOLDOWN;
+            // A clock that was set back must not lock the feed out.
+            if now < again && now >= last {
+                return Ok(Err(Failure::Cooling(feed.shared.pace.until(again))));
+            }
+        }
+        // Remembered before, so that no crash makes it happen twice.
+        self.start_attempt = Some(now);
+        feed.shared.ledger.start_attempted(feed.row.feed, now).await?;
+        match client.start_subscription(feed.key.content_type).await {
+            Ok(()) => {
+                telemetry::subscription_started(&feed.key);
+                feed.subscribed.store(true, Ordering::Relaxed);
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(Failure::Api(error))),
+        }
+    }
+
+    fn blobs(&self, window: Window, descriptors: Vec<Descriptor>) -> Vec<NewBlob> {
+        let feed = self.feed;
+        let listed = descriptors.len();
+        let mut blobs: Vec<_> = descriptors
+            .into_iter()
+            .filter_map(|descriptor| {
+                let refusal = match descriptor.uri.as_deref() {
+                    None => Some("the service gave no address".to_owned()),
+                    Some(uri) => feed.tenant.client.pin(uri).err().map(|error| chain(&error)),
+                };
+                Some(NewBlob {
+                    content_id: descriptor.id?,
+                    uri: descriptor.uri,
+                    created: descriptor.created.unwrap_or(window.start()),
+                    expiration: descriptor.expiration,
+                    refusal,
+                })
+            })
+            .collect();
+        if blobs.len() < listed {
+            telemetry::odd_descriptors(&feed.limiter, &feed.key, listed - blobs.len());
+        }
+        // Pages are not sorted and may repeat each other.
+        blobs.sort_by(|a, b| (a.created, &a.content_id).cmp(&(b.created, &b.content_id)));
+        blobs.dedup_by(|a, b| a.content_id == b.content_id);
+        telemetry::listed(&feed.key, window, blobs.len());
+        blobs
+    }
+
+    async fn save(
+        &self,
+        progress: crate::plan::Progress,
+        blobs: Vec<NewBlob>,
+        gap: Option<Gap>,
+    ) -> Result<(), SourceError> {
+        let feed = self.feed;
+        let now = later(feed.shared.pace.now(), Duration::ZERO);
+        let recorded = feed
+            .shared
+            .ledger
+            .record(feed.row.feed, progress, blobs, gap, now)
+            .await?;
+        feed.stats.set_cursor(progress.cursor);
+        add(&feed.stats.blobs_found, recorded.new);
+        add(&feed.stats.blobs_quarantined, recorded.refused.len() as u64);
+        if let Some(gap) = gap {
+            add(&feed.stats.gaps, 1);
+            telemetry::gap(&feed.key, gap.from, gap.to);
+        }
+        for (content_id, reason) in &recorded.refused {
+            telemetry::blob_lost(&feed.key, content_id, false, reason);
+        }
+        if recorded.new > 0 || recorded.moved > 0 {
+            feed.wake.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! One feed at work: what is listed and what is fetched go on side by side, so that a slow sink delays fetching but not
+//! the discovery of blobs that will expire.
+
+mod delivery;
+mod fetcher;
+mod lister;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use o365_core::{ComponentKey, RunMode, SourceSender};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    backoff::{Backoff, Jitter},
+    client::ApiClient,
+    dedupe::InFlight,
+    error::{ApiError, Class, SourceError, chain},
+    fetch::BodyRoom,
+    ledger::{FeedRow, Ledger},
+    pace::Pace,
+    settings::Settings,
+    stats::FeedStats,
+    telemetry::Limiter,
+    types::FeedKey,
+};
+
+/// Waits after failures that pass by themselves.
+const TRANSIENT: Backoff = Backoff::secs(1, 300);
+/// Waits after failures that only an operator can lift.
+const SLOW: Backoff = Backoff::secs(1_800, 1_800);
+
+/// What all feeds of a source share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) component: ComponentKey,
+    pub(crate) settings: Settings,
+    pub(crate) ledger: Ledger,
+    pub(crate) pace: Pace,
+    pub(crate) mode: RunMode,
+    pub(crate) room: BodyRoom,
+    pub(crate) jitter: Jitter,
+    /// No new work.
+    pub(crate) stop: CancellationToken,
+    /// Feeds begin within this time, not all at once.
+    pub(crate) stagger: Duration,
+}
+
+/// What the feeds of a tenant share.
+#[derive(Debug)]
+pub(crate) struct TenantShared {
+    pub(crate) name: Option<String>,
+    pub(crate) client: ApiClient,
+    pub(crate) fetching: Semaphore,
+    pub(crate) in_flight: Arc<InFlight>,
+}
+
+/// One feed.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    key: FeedKey,
+    row: FeedRow,
+    shared: Arc<Shared>,
+    tenant: Arc<TenantShared>,
+    stats: Arc<FeedStats>,
+    limiter: Limiter,
+    /// There may be something to fetch, or listing has ended.
+    wake: Notify,
+    /// The subscription is known to be enabled.
+    subscribed: AtomicBool,
+    listing_ended: AtomicBool,
+    /// Blobs that are on their way and not yet sent to their end.
+    unsent: AtomicUsize,
+    /// Nothing new will be sent: what only waits lets go of the pipeline.
+    closing: CancellationToken,
+    progressed: Mutex<Instant>,
+}
+
+/// How one half of a feed ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// All that was to be done is done.
+    Complete,
+    /// It was told to stop.
+    Stopped,
+    /// It has given up, for this reason.
+    GaveUp(String),
+}
+
+impl Feed {
+    pub(crate) fn new(
+        key: FeedKey,
+        row: FeedRow,
+        shared: Arc<Shared>,
+        tenant: Arc<TenantShared>,
+        stats: Arc<FeedStats>,
+    ) -> Self {
+        if let Some(progress) = row.progress {
+            stats.set_cursor(progress.cursor);
+        }
+        let closing = shared.stop.child_token();
+        Self {
+            key,
+            row,
+            shared,
+            tenant,
+            stats,
+            limiter: Limiter::default(),
+            wake: Notify::new(),
+            subscribed: AtomicBool::new(false),
+            listing_ended: AtomicBool::new(false),
+            unsent: AtomicUsize::new(0),
+            closing,
+            progressed: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Works until told to stop, or until everything up to now is delivered. Returns why the feed is incomplete, if it
+    /// is.
+    ///
+    /// # Cancel safety
+    /// Whatever is dropped is fetched again: the ledger has it as pending.
+    pub(crate) async fn run(self, out: SourceSender) -> Result<Option<String>, SourceError> {
+        let list = async {
+            let end = lister::run(&self).await;
+            self.listing_ended.store(true, Ordering::Release);
+            self.wake.notify_one();
+            if end.is_err() {
+                self.shared.stop.cancel();
+            }
+            end
+        };
+        let (listed, fetched) = futures_util::future::join(list, fetcher::run(&self, out)).await;
+        let reasons: Vec<_> = [listed?, fetched?]
+            .into_iter()
+            .filter_map(|end| match end {
+                End::Complete | End::Stopped => None,
+                End::GaveUp(reason) => Some(reason),
+            })
+            .collect();
+        Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+    }
+
+    fn once(&self) -> bool {
+        self.shared.mode == RunMode::Once
+    }
+
+    fn touch(&self) {
+        *self.progressed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// When a run that has to end gives this feed up.
+    fn give_up_at(&self) -> Instant {
+        let progressed = *self.progressed.lock().unwrap_or_else(PoisonError::into_inner);
+        progressed + self.shared.settings.once_give_up_after
+    }
+
+    /// Whether a run that has to end gives up rather than wait that long.
+    fn gives_up(&self, wait: Duration) -> bool {
+        self.once() && Instant::now() + wait > self.give_up_at()
+    }
+
+    /// An error with what to do about it. A refusal is explained by what the token lacks.
+    fn explain(&self, error: &ApiError) -> String {
+        let mut text = chain(error);
+        if matches!(error.class(), Class::Unauthorized | Class::Permission)
+            && let Some(role) = self.tenant.client.missing_role(self.key.content_type)
+        {
+            return format!(
+                "{text} (the token lacks the role {role}: grant it as an application permission, with admin consent)"
+            );
+        }
+        if let Some(hint) = error.hint() {
+            text = format!("{text} ({hint})");
+        }
+        text
+    }
+}

@@ -1,0 +1,117 @@
+//! What the source remembers, so that nothing is lost and nothing delivered is repeated.
+//!
+//! One SQLite database per source component. The ledger is the truth: a blob is known once it was recorded together with
+//! the moved cursor, in one transaction, and done once its event ids and its state were written, in one transaction.
+//! One thread writes; what many feeds ask for at the same time shares a commit, and nobody is answered before the
+//! commit is on disk. A second process on the same ledger is refused. There are no secrets in it.
+
+mod blobs;
+mod read;
+mod schema;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use o365_core::ComponentKey;
+
+pub use self::read::{BlobRecord, BlobState, FeedRecord, GapRecord, LedgerReader};
+pub(crate) use self::{
+    blobs::{FeedRow, NewBlob, PendingBlob, Retry},
+    writer::Ledger,
+};
+
+/// The ledger's file below the host's data directory.
+pub fn ledger_path(data_dir: &Path, component: &ComponentKey) -> PathBuf {
+    data_dir.join(component.as_str()).join("ledger.sqlite")
+}
+
+/// The ledger cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// Another process has it.
+    #[error("{} is in use by another process: give each process a data_dir of its own", .0.display())]
+    InUse(PathBuf),
+    /// The file system refuses.
+    #[error("{}: {reason}", path.display())]
+    Io {
+        /// What was to be opened or made.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// A newer version of this program has written it.
+    #[error("the ledger has format {found}, this version knows formats up to {known}")]
+    Newer {
+        /// Format of the file.
+        found: i64,
+        /// Newest format that this version knows.
+        known: i64,
+    },
+    /// The database refuses: the disk is full, the file is damaged.
+    #[error("the ledger database failed")]
+    Database(#[source] Arc<rusqlite::Error>),
+    /// The thread that writes the ledger is gone.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+/// An event's `Id` as it is compared: a GUID as its 16 bytes, any other text in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct EventKey(Box<[u8]>);
+
+impl EventKey {
+    /// Longer texts are no ids.
+    const MAX: usize = 256;
+
+    /// Nothing for a text that cannot tell events apart.
+    pub(crate) fn new(id: &str) -> Option<Self> {
+        let id = id.trim();
+        if id.is_empty() || id.len() > Self::MAX {
+            return None;
+        }
+        if crate::types::is_guid(id) {
+            let nibbles: Vec<u8> = id
+                .bytes()
+                .filter_map(|byte| char::from(byte).to_digit(16))
+                .filter_map(|digit| u8::try_from(digit).ok())
+                .collect();
+            return Some(Self(
+                nibbles.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect(),
+            ));
+        }
+        // Never as long as a GUID's bytes.
+        let mut text = b"text id\0\0\0\0\0\0\0\0\0\0".to_vec();
+        text.extend(id.to_lowercase().bytes());
+        Some(Self(text.into()))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn millis(instant: DateTime<Utc>) -> i64 {
+    instant.timestamp_millis()
+}
+
+fn instant(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// A count, which is never negative.
+fn count(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(index).map(i64::unsigned_abs)
+}
+
+#[cfg(test)]
+mod tests;

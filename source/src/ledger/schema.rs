@@ -1,0 +1,99 @@
+//! The tables, and how older ones become these.
+
+use rusqlite::Connection;
+
+use super::LedgerError;
+
+/// Format of the file. A change of the tables appends a step to [`STEPS`].
+const NEWEST: u32 = 1;
+
+/// What makes each format of the one before.
+const STEPS: [&str; NEWEST as usize] = [r"
+CREATE TABLE tenants (
+    id INTEGER PRIMARY KEY,
+    guid TEXT NOT NULL UNIQUE
+) STRICT;
+-- Times are milliseconds since 1970, UTC.
+CREATE TABLE feeds (
+    id INTEGER PRIMARY KEY,
+    tenant INTEGER NOT NULL REFERENCES tenants (id),
+    content_type TEXT NOT NULL,
+    origin INTEGER,
+    cursor INTEGER,
+    last_sweep INTEGER,
+    last_listed INTEGER,
+    start_attempt INTEGER,
+    last_error TEXT,
+    UNIQUE (tenant, content_type)
+) STRICT;
+CREATE TABLE blobs (
+    feed INTEGER NOT NULL REFERENCES feeds (id),
+    content_id TEXT NOT NULL,
+    uri TEXT,
+    created INTEGER NOT NULL,
+    expiration INTEGER,
+    found INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'done', 'expired', 'quarantined')),
+    finished INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt INTEGER NOT NULL DEFAULT 0,
+    unusable INTEGER NOT NULL DEFAULT 0,
+    unusable_since INTEGER,
+    last_error TEXT,
+    event_count INTEGER,
+    PRIMARY KEY (feed, content_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blobs_pending ON blobs (feed, expiration, created) WHERE state = 'pending';
+CREATE INDEX blobs_final ON blobs (feed, created) WHERE state <> 'pending';
+CREATE TABLE events (
+    tenant INTEGER NOT NULL REFERENCES tenants (id),
+    key BLOB NOT NULL,
+    seen INTEGER NOT NULL,
+    PRIMARY KEY (tenant, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_seen ON events (seen);
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY,
+    feed INTEGER NOT NULL REFERENCES feeds (id),
+    from_time INTEGER NOT NULL,
+    to_time INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    recorded INTEGER NOT NULL
+) STRICT;
+"];
+
+/// Settings of every writing connection.
+pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
+    // With WAL, only FULL keeps a commit that was answered through a power failure.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Brings the tables up to [`NEWEST`].
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
+    let found = version(connection)?;
+    let done = usize::try_from(found).unwrap_or_default();
+    let transaction = connection.transaction()?;
+    for step in STEPS.iter().skip(done) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", NEWEST)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The format of a file, if this version knows it.
+pub(super) fn version(connection: &Connection) -> Result<i64, LedgerError> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > NEWEST.into() {
+        return Err(LedgerError::Newer {
+            found,
+            known: NEWEST.into(),
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,320 @@
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    plan::{Gap, Progress},
+    types::{ContentType, FeedKey},
+};
+
+fn at(hours: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::hours(hours)
+}
+
+fn progress(cursor: i64) -> Progress {
+    Progress {
+        origin: at(-100),
+        cursor: at(cursor),
+        last_sweep: None,
+    }
+}
+
+fn blob(content_id: &str, created: i64) -> NewBlob {
+    NewBlob {
+        content_id: content_id.to_owned(),
+        uri: Some(format!("https://manage.office.com/{content_id}")),
+        created: at(created),
+        expiration: Some(at(created + 168)),
+        refusal: None,
+    }
+}
+
+fn key() -> FeedKey {
+    FeedKey {
+        tenant: "41463f53-8812-40f4-890f-865bf6e35190".parse().unwrap(),
+        content_type: ContentType::Exchange,
+    }
+}
+
+struct Fixture {
+    folder: TempDir,
+    ledger: Ledger,
+    row: FeedRow,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&Self::path(&folder)).await.unwrap();
+        let row = ledger.feed(&key()).await.unwrap();
+        Self { folder, ledger, row }
+    }
+
+    fn path(folder: &TempDir) -> PathBuf {
+        ledger_path(folder.path(), &ComponentKey::from("o365"))
+    }
+
+    async fn record(&self, cursor: i64, blobs: &[NewBlob]) -> blobs::Recorded {
+        let feed = self.row.feed;
+        self.ledger
+            .record(feed, progress(cursor), blobs.to_vec(), None, at(cursor))
+            .await
+            .unwrap()
+    }
+
+    async fn due(&self, now: i64) -> Vec<String> {
+        let due = self.ledger.due(self.row.feed, at(now), 10).await.unwrap();
+        due.blobs.into_iter().map(|blob| blob.content_id).collect()
+    }
+
+    fn read(&self) -> FeedRecord {
+        let reader = LedgerReader::open(&Self::path(&self.folder)).unwrap();
+        reader.feeds(at(0)).unwrap().remove(0)
+    }
+
+    /// What a crash leaves: the files as they are now, without the process that had them open.
+    async fn crash(self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (Self::path(&self.folder), Self::path(&folder));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
+            let from = from.with_file_name(file);
+            if from.exists() {
+                std::fs::copy(from, to.with_file_name(file)).unwrap();
+            }
+        }
+        let ledger = Ledger::open(&to).await.unwrap();
+        let row = ledger.feed(&key()).await.unwrap();
+        Self { folder, ledger, row }
+    }
+}
+
+#[tokio::test]
+async fn blobs_and_cursor_survive_together() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.row.progress, None);
+    let recorded = fixture.record(-1, &[blob("b", -2), blob("a", -3)]).await;
+    assert_eq!((recorded.new, recorded.moved), (2, 0));
+    let fixture = fixture.crash().await;
+    assert_eq!(fixture.row.progress, Some(progress(-1)));
+    assert_eq!(fixture.due(0).await, ["a", "b"]);
+    assert_eq!(fixture.record(0, &[blob("a", -3), blob("c", -1)]).await.new, 1);
+}
+
+#[tokio::test]
+async fn what_fails_halfway_leaves_nothing_and_spoils_nothing_else() {
+    let fixture = Fixture::new().await;
+    let feed = fixture.row.feed;
+    let failing = fixture.ledger.call(move |connection| {
+        connection.execute("UPDATE feeds SET cursor = 1, origin = 1 WHERE id = ?1", [feed])?;
+        connection.execute("INSERT INTO nonsense VALUES (1)", [])
+    });
+    // Both share a commit, or not: the outcome is the same.
+    let (failed, recorded) = futures_util::future::join(failing, fixture.record(-1, &[blob("a", -2)])).await;
+    assert!(matches!(failed, Err(LedgerError::Database(_))));
+    assert_eq!(recorded.new, 1);
+    let fixture = fixture.crash().await;
+    assert_eq!(fixture.row.progress, Some(progress(-1)));
+}
+
+#[tokio::test]
+async fn an_uncommitted_transaction_is_gone_after_a_crash() {
+    let fixture = Fixture::new().await;
+    fixture.record(-2, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let from = Fixture::path(&fixture.folder);
+    let to = folder.path().join("ledger.sqlite");
+    let copy = to.clone();
+    let feed = fixture.row.feed;
+    // The files are copied in the midst of a transaction, when the write-ahead log may already have some of it.
+    fixture
+        .ledger
+        .call(move |connection| {
+            connection.pragma_update(None, "cache_spill", 1)?;
+            connection.pragma_update(None, "cache_size", 10)?;
+            for number in 0..2_000 {
+                connection.execute(
+                    "INSERT INTO blobs (feed, content_id, created, found, state) VALUES (?1, ?2, 0, 0, 'pending')",
+                    rusqlite::params![feed, format!("blob {number}")],
+                )?;
+            }
+            for suffix in ["", "-wal"] {
+                let name = |path: &Path| path.with_file_name(format!("ledger.sqlite{suffix}"));
+                std::fs::copy(name(&from), name(&copy)).unwrap();
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let crashed = Ledger::open(&to).await.unwrap();
+    let row = crashed.feed(&key()).await.unwrap();
+    assert_eq!(row.progress, Some(progress(-2)));
+    assert_eq!(crashed.pending(row.feed).await.unwrap(), 0);
+    assert_eq!(fixture.ledger.pending(feed).await.unwrap(), 2_000);
+}
+
+#[tokio::test]
+async fn a_delivered_blob_and_its_ids_are_remembered_together() {
+    let fixture = Fixture::new().await;
+    fixture.record(0, &[blob("a", -1)]).await;
+    let (row, ledger) = (fixture.row, &fixture.ledger);
+    let keys = ["A", "b"].map(|id| EventKey::new(id).unwrap()).to_vec();
+    ledger
+        .delivered(row.feed, row.tenant, "a".to_owned(), keys, 2, at(0))
+        .await
+        .unwrap();
+    let asked = ["a", "c"].map(|id| EventKey::new(id).unwrap()).to_vec();
+    let fixture = fixture.crash().await;
+    assert_eq!(
+        fixture.ledger.known(row.tenant, asked.clone()).await.unwrap(),
+        [true, false]
+    );
+    assert!(fixture.due(1).await.is_empty());
+    assert_eq!(fixture.record(0, &[blob("a", -1)]).await.new, 0);
+    assert_eq!(fixture.read().done, 1);
+
+    // After its time nobody knows it any more.
+    assert_eq!(fixture.ledger.evict(at(24 * 8)).await.unwrap(), 0);
+    assert_eq!(fixture.ledger.evict(at(24 * 15)).await.unwrap(), 3);
+    assert_eq!(
+        fixture.ledger.known(row.tenant, asked).await.unwrap(),
+        [false, false]
+    );
+}
+
+#[tokio::test]
+async fn a_failed_blob_waits_for_its_turn_and_a_restart_is_one() {
+    let fixture = Fixture::new().await;
+    fixture.record(0, &[blob("a", -1)]).await;
+    let retry = Retry {
+        not_before: at(5),
+        error: "no".to_owned(),
+        unusable_at: Some(at(0)),
+    };
+    fixture
+        .ledger
+        .retry(fixture.row.feed, "a".to_owned(), retry)
+        .await
+        .unwrap();
+    let due = fixture.ledger.due(fixture.row.feed, at(4), 10).await.unwrap();
+    assert_eq!((due.blobs.len(), due.next), (0, Some(at(5))));
+    let fixture = fixture.crash().await;
+    let due = fixture.ledger.due(fixture.row.feed, at(4), 10).await.unwrap();
+    assert_eq!((due.blobs[0].attempts, due.blobs[0].unusable), (1, 1));
+    assert_eq!(due.blobs[0].unusable_since, Some(at(0)));
+}
+
+#[tokio::test]
+async fn what_is_lost_is_named() {
+    let fixture = Fixture::new().await;
+    let refused = NewBlob {
+        refusal: Some("foreign".to_owned()),
+        ..blob("foreign", -1)
+    };
+    let recorded = fixture
+        .record(0, &[blob("old", -2), refused, blob("bad", -1)])
+        .await;
+    assert_eq!(recorded.refused, [("foreign".to_owned(), "foreign".to_owned())]);
+    let (ledger, feed) = (&fixture.ledger, fixture.row.feed);
+    ledger
+        .lost(feed, "old".to_owned(), true, "AF20051".to_owned(), at(0))
+        .await
+        .unwrap();
+    ledger
+        .lost(feed, "bad".to_owned(), false, "no array".to_owned(), at(0))
+        .await
+        .unwrap();
+    let gap = Gap {
+        from: at(-200),
+        to: at(-100),
+    };
+    ledger
+        .record(feed, progress(0), Vec::new(), Some(gap), at(0))
+        .await
+        .unwrap();
+    let record = fixture.read();
+    assert_eq!((record.pending, record.expired, record.quarantined), (0, 1, 2));
+    assert_eq!((record.gaps[0].from, record.gaps[0].to), (at(-200), at(-100)));
+    assert_eq!(record.lag_seconds, Some(0));
+    let reader = LedgerReader::open(&Fixture::path(&fixture.folder)).unwrap();
+    let bad = reader.blobs(BlobState::Quarantined, 10).unwrap();
+    let reasons: Vec<_> = bad
+        .iter()
+        .map(|blob| blob.last_error.as_deref().unwrap())
+        .collect();
+    assert_eq!(reasons, ["no array", "foreign"]);
+
+    // Another address is worth a fresh try; the same one is not.
+    assert_eq!(fixture.record(0, &[blob("bad", -1)]).await.moved, 0);
+    let moved = NewBlob {
+        uri: Some("https://manage.office.com/new".to_owned()),
+        ..blob("bad", -1)
+    };
+    assert_eq!(fixture.record(0, &[moved]).await.moved, 1);
+    assert_eq!(fixture.due(0).await, ["bad"]);
+}
+
+#[tokio::test]
+async fn the_most_urgent_blob_comes_first() {
+    let fixture = Fixture::new().await;
+    let urgent = NewBlob {
+        expiration: Some(at(1)),
+        ..blob("urgent", -1)
+    };
+    fixture
+        .record(0, &[blob("young", -1), blob("old", -5), urgent])
+        .await;
+    assert_eq!(fixture.due(0).await, ["urgent", "old", "young"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_owner_is_refused_and_a_later_one_is_not() {
+    let fixture = Fixture::new().await;
+    let path = Fixture::path(&fixture.folder);
+    let error = Ledger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::InUse(_)));
+    assert!(error.to_string().contains("data_dir"), "{error}");
+    drop(fixture.ledger);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while Ledger::open(&path).await.is_err() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the ledger is never released"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_future_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let error = Ledger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
+    assert!(LedgerReader::open(&folder.path().join("nothing")).is_err());
+}
+
+#[test]
+fn ids_are_compared_without_case_and_an_empty_one_is_none() {
+    let key = |id: &str| EventKey::new(id);
+    assert_eq!(
+        key("41463F53-8812-40F4-890F-865BF6E35190"),
+        key("41463f53-8812-40f4-890f-865bf6e35190")
+    );
+    assert_eq!(
+        key("41463f53-8812-40f4-890f-865bf6e35190")
+            .unwrap()
+            .as_bytes()
+            .len(),
+        16
+    );
+    assert_eq!(key("ABC"), key("abc"));
+    assert_ne!(key("abc"), key("abd"));
+    assert_eq!(key(" "), None);
+    assert_eq!(key(&"x".repeat(300)), None);
+}

@@ -1,0 +1,165 @@
+//! The thread that writes.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{LedgerError, schema};
+
+/// Requests that may wait for the thread.
+const QUEUE: usize = 1_024;
+/// Requests that share a commit.
+const GROUP: usize = 256;
+/// How long the previous owner of the ledger may take to let go of it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
+type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+
+/// A handle on the ledger. Clones share the thread, which ends with the last of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Ledger {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Ledger {
+    /// Opens the ledger, or makes it.
+    pub(crate) async fn open(path: &Path) -> Result<Self, LedgerError> {
+        let lock = lock(path).await?;
+        let (jobs, receiver) = mpsc::channel(QUEUE);
+        let (opened, outcome) = oneshot::channel();
+        let path = path.to_owned();
+        thread::Builder::new()
+            .name("o365-ledger".to_owned())
+            .spawn({
+                let path = path.clone();
+                move || {
+                    match open(&path) {
+                        Ok(connection) => {
+                            // Nobody waits any more: then nobody holds a sender either.
+                            let _ = opened.send(Ok(()));
+                            serve(connection, receiver);
+                        }
+                        Err(error) => {
+                            let _ = opened.send(Err(error));
+                        }
+                    }
+                    // Only now, with the database closed, may somebody else have it.
+                    drop(lock);
+                }
+            })
+            .map_err(|error| io(&path, &error))?;
+        outcome.await.map_err(|_| LedgerError::Closed)??;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `work` within a transaction and answers when it is committed. If `work` fails, nothing of it remains.
+    ///
+    /// # Cancel safety
+    /// What was handed over is done, whether somebody waits for it or not.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let (answer, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let result = isolated(connection, work);
+            Box::new(move |committed| {
+                let result = match committed {
+                    Ok(()) => result.map_err(LedgerError::from),
+                    Err(error) => Err(error),
+                };
+                // The asker may have gone; the work is done all the same.
+                let _ = answer.send(result);
+            })
+        });
+        self.jobs.send(job).await.map_err(|_| LedgerError::Closed)?;
+        outcome.await.map_err(|_| LedgerError::Closed)?
+    }
+}
+
+fn io(path: &Path, error: &std::io::Error) -> LedgerError {
+    LedgerError::Io {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+/// Takes the lock beside the database; the system gives it back whatever becomes of this process.
+async fn lock(path: &Path) -> Result<File, LedgerError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| io(folder, &error))?;
+    }
+    let lock_path = path.with_extension("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|error| io(&lock_path, &error))?;
+    let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(io(&lock_path, &error)),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, LedgerError> {
+    let mut connection = Connection::open(path)?;
+    schema::configure(&connection)?;
+    schema::migrate(&mut connection)?;
+    Ok(connection)
+}
+
+fn serve(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(first) = jobs.blocking_recv() {
+        let mut finished = Vec::new();
+        let outcome = group(&mut connection, first, &mut jobs, &mut finished);
+        let outcome = outcome.map_err(LedgerError::from);
+        for finish in finished {
+            finish(outcome.clone());
+        }
+    }
+}
+
+fn group(
+    connection: &mut Connection,
+    first: Job,
+    jobs: &mut mpsc::Receiver<Job>,
+    finished: &mut Vec<Finish>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    finished.push(first(&transaction));
+    while finished.len() < GROUP
+        && let Ok(job) = jobs.try_recv()
+    {
+        finished.push(job(&transaction));
+    }
+    transaction.commit()
+}
+
+/// A failure of one request takes back that request, not those that share its commit.
+fn isolated<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+    let result = work(connection);
+    if result.is_err() {
+        connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE request")?.execute([])?;
+    result
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod auth;
+mod backoff;
+mod budget;
+mod client;
+mod config;
+mod dedupe;
+mod error;
+mod events;
+mod feed;
+mod fetch;
+pub mod ledger;
+mod pace;
+mod plan;
+mod run;
+mod settings;
+mod stats;
+mod telemetry;
+mod types;
+mod url;
+mod wire;
+
+pub use config::{ApiConfig, Cloud, O365AuditConfig, TenantConfig, TokenEndpointVersion};
+pub use error::{Incomplete, SourceError};
+pub use run::AuditSource;
+pub use stats::{FeedSnapshot, Stats};
+pub use types::{ContentType, FeedKey, InvalidTenantId, TenantId, UnknownContentType, Window};

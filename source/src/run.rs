@@ -1,0 +1,268 @@
+//! All feeds at once.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use futures_util::future::try_join_all;
+use o365_core::{
+    Clock, RunMode, SourceContext,
+    config::{BuildError, Problem},
+};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    auth::{Credential, TokenClient, TokenSettings},
+    backoff::Jitter,
+    budget::Budget,
+    client::{ApiClient, http_client},
+    config::O365AuditConfig,
+    dedupe::InFlight,
+    error::{Incomplete, SourceError},
+    feed::{Feed, Shared, TenantShared},
+    fetch::BodyRoom,
+    ledger::{Ledger, ledger_path},
+    pace::Pace,
+    settings::{Settings, Tenant},
+    stats::Stats,
+    telemetry,
+    types::FeedKey,
+    url::ApiBase,
+};
+
+/// Time that each feed adds to the beginning of all.
+const STAGGER: Duration = Duration::from_millis(10);
+/// How often the ledger forgets what cannot come again.
+const EVICT_EVERY: Duration = Duration::from_hours(1);
+
+/// A source that is ready to run. Programs without a host use it as it is:
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use o365_core::{Capacity, ComponentKey, EventStatus, RunMode, ShutdownTrigger, SourceContext, SourceSender, SystemClock};
+/// use o365_source::{AuditSource, O365AuditConfig, TenantConfig};
+///
+/// let config = O365AuditConfig::new(
+///     "11111111-1111-1111-1111-111111111111",
+///     std::env::var("O365_CLIENT_SECRET")?,
+///     [TenantConfig::new("22222222-2222-2222-2222-222222222222", "contoso.onmicrosoft.com")],
+/// );
+/// let (sender, mut events) = o365_core::channel(Capacity::default());
+/// let stop = ShutdownTrigger::new();
+/// let source = AuditSource::new(
+///     &config,
+///     SourceContext {
+///         key: ComponentKey::from("o365"),
+///         out: SourceSender::new(sender),
+///         shutdown: stop.signal(),
+///         data_dir: "./data".into(),
+///         config_dir: ".".into(),
+///         clock: Arc::new(SystemClock),
+///         mode: RunMode::Once,
+///     },
+/// )?;
+/// let print = async {
+///     while let Some(batch) = events.recv().await {
+///         for mut event in batch {
+///             println!("{}", String::from_utf8_lossy(&event.to_bytes()));
+///             event.finish(EventStatus::Delivered);
+///         }
+///     }
+/// };
+/// let (result, ()) = tokio::join!(source.run(), print);
+/// result?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AuditSource {
+    settings: Settings,
+    credential: Credential,
+    stats: Stats,
+    path: PathBuf,
+    cx: SourceContext,
+}
+
+impl AuditSource {
+    /// Checks the configuration and reads the credential's files. Nothing is opened or requested yet.
+    pub fn new(config: &O365AuditConfig, cx: SourceContext) -> Result<Self, BuildError> {
+        let settings = Settings::new(config)?;
+        let credential = settings.credential.load(&cx.config_dir, cx.clock.now())?;
+        let key = cx.key.as_str();
+        if key.is_empty() || key.starts_with('.') || key.contains(['/', '\\']) {
+            return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());
+        }
+        Ok(Self {
+            settings,
+            credential,
+            stats: config.stats.clone(),
+            path: ledger_path(&cx.data_dir, &cx.key),
+            cx,
+        })
+    }
+
+    /// The counters of the source.
+    pub fn stats(&self) -> Stats {
+        self.stats.clone()
+    }
+
+    /// Collects until it is told to stop or, run once, until everything up to now is delivered.
+    ///
+    /// # Errors
+    /// [`SourceError::Ledger`], [`SourceError::HttpClient`], [`SourceError::OutputClosed`] and
+    /// [`SourceError::FeedDied`] end the source; [`SourceError::Incomplete`] names the feeds of a single run that could not
+    /// be collected, after all others have been.
+    ///
+    /// # Cancel safety
+    /// Dropping the future is like killing the process: nothing is lost, and blobs in flight are repeated.
+    pub async fn run(self) -> Result<(), SourceError> {
+        let ledger = Ledger::open(&self.path).await?;
+        let SourceContext {
+            key: component,
+            out,
+            shutdown,
+            clock,
+            mode,
+            ..
+        } = self.cx;
+        let feeds = self.settings.tenants.len() * self.settings.content_types.len();
+        let stagger = (STAGGER * u32::try_from(feeds).unwrap_or(u32::MAX)).min(self.settings.poll_interval);
+        let shared = Arc::new(Shared {
+            component,
+            settings: self.settings,
+            ledger,
+            pace: Pace::new(Arc::clone(&clock)),
+            mode,
+            room: BodyRoom::default(),
+            jitter: Jitter::random(),
+            stop: shutdown.token().child_token(),
+            stagger,
+        });
+        let settings = &shared.settings;
+        let clients = Clients {
+            login: http_client(&settings.authority).map_err(SourceError::HttpClient)?,
+            api: http_client(&settings.resource).map_err(SourceError::HttpClient)?,
+        };
+        let mut keys = Vec::new();
+        for tenant in &settings.tenants {
+            let tenant_shared = Arc::new(TenantShared {
+                name: tenant.name.clone(),
+                client: clients.tenant(settings, &self.credential, tenant, &clock),
+                fetching: Semaphore::new(settings.fetch_concurrency),
+                in_flight: Arc::new(InFlight::default()),
+            });
+            keys.extend(settings.content_types.iter().map(|content_type| {
+                let key = FeedKey {
+                    tenant: tenant.id.clone(),
+                    content_type: *content_type,
+                };
+                (key, Arc::clone(&tenant_shared))
+            }));
+        }
+        // All together, so that thousands of feeds share a few commits.
+        let rows = try_join_all(keys.iter().map(|(key, _)| shared.ledger.feed(key))).await?;
+        let mut feeds = JoinSet::new();
+        for ((key, tenant), row) in keys.into_iter().zip(rows) {
+            let stats = self.stats.feed(&key);
+            let tenant_name = tenant.name.clone();
+            let feed = Feed::new(key.clone(), row, Arc::clone(&shared), tenant, stats);
+            let out = out.clone();
+            feeds.spawn(async move {
+                let reason = feed.run(out).await?;
+                Ok(reason.map(|reason| Incomplete {
+                    feed: key,
+                    tenant_name,
+                    reason,
+                }))
+            });
+        }
+        // The pipeline ends when the last feed lets go of it.
+        drop(out);
+        telemetry::started(feeds.len(), settings.tenants.len());
+        supervise(&shared, feeds).await
+    }
+}
+
+async fn supervise(
+    shared: &Shared,
+    mut feeds: JoinSet<Result<Option<Incomplete>, SourceError>>,
+) -> Result<(), SourceError> {
+    let mut incomplete = Vec::new();
+    let mut fatal = None;
+    let mut evict = interval(EVICT_EVERY);
+    evict.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let ended = tokio::select! {
+            ended = feeds.join_next() => ended,
+            _ = evict.tick() => {
+                shared.ledger.evict(shared.pace.calendar()).await?;
+                continue;
+            }
+        };
+        let failure = match ended {
+            None => break,
+            Some(Ok(Ok(None))) => continue,
+            Some(Ok(Ok(Some(feed)))) => {
+                incomplete.push(feed);
+                continue;
+            }
+            Some(Ok(Err(error))) => error,
+            Some(Err(error)) => SourceError::FeedDied(error.to_string()),
+        };
+        shared.stop.cancel();
+        fatal.get_or_insert(failure);
+    }
+    telemetry::stopped(incomplete.len());
+    incomplete.sort_by(|a, b| a.feed.cmp(&b.feed));
+    match fatal {
+        Some(error) => Err(error),
+        None if shared.mode == RunMode::Once && !incomplete.is_empty() => {
+            Err(SourceError::Incomplete(incomplete))
+        }
+        None => Ok(()),
+    }
+}
+
+struct Clients {
+    login: reqwest::Client,
+    api: reqwest::Client,
+}
+
+impl Clients {
+    fn tenant(
+        &self,
+        settings: &Settings,
+        credential: &Credential,
+        tenant: &Tenant,
+        clock: &Arc<dyn Clock>,
+    ) -> ApiClient {
+        let tokens = TokenClient::new(
+            self.login.clone(),
+            TokenSettings {
+                authority: &settings.authority,
+                version: settings.token_version,
+                tenant: tenant.id.clone(),
+                application_id: settings.application_id.clone(),
+                resource: settings.resource.as_str().trim_end_matches('/').to_owned(),
+                credential: credential.clone(),
+                clock: Arc::clone(clock),
+            },
+            Jitter::random(),
+        );
+        let publisher = settings
+            .publisher
+            .clone()
+            .unwrap_or_else(|| tenant.id.to_string());
+        ApiClient::new(
+            self.api.clone(),
+            tenant.id.clone(),
+            ApiBase::new(&settings.resource, tenant.id.clone(), publisher),
+            tokens,
+            Budget::new(settings.requests_per_minute, Jitter::random()),
+            Arc::clone(clock),
+        )
+    }
+}

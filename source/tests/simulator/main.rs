@@ -1,0 +1,7 @@
+//! The source against a faithful fake of the service, over real sockets.
+
+mod complete;
+mod faults;
+mod restart;
+mod secrecy;
+mod world;

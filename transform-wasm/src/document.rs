@@ -1,0 +1,309 @@
+//! One event on its way: the audit record, the ECS document that grows beside it, and the operations that the
+//! rules are made of. They are those of the reference mapping (MOVE, COPY, STR, APPEND), with its ideas of when
+//! one fails.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec;
+
+use crate::context::Context;
+use crate::json::{Object, Text, Value};
+use crate::options::Options;
+use crate::profile::Profile;
+
+/// `Err` ends the mapping of the event; only a profile that aborts on errors gives it.
+pub(crate) type Step = Result<(), Abort>;
+
+/// The event's mapping has ended early. The reason is in the document's `error.message`.
+#[derive(Debug)]
+pub(crate) struct Abort;
+
+/// The state of one mapping.
+pub(crate) struct Document<'a> {
+    /// Everything made for this event lives here.
+    pub(crate) bump: &'a Bump,
+    pub(crate) options: &'a Options,
+    pub(crate) context: &'a Context,
+    pub(crate) profile: &'static Profile,
+    /// The document to be written.
+    pub(crate) ecs: Object<'a>,
+    /// The audit record; what no rule takes away ends up below `o365.audit`.
+    pub(crate) src: Object<'a>,
+    /// The exact text of the record.
+    pub(crate) original: &'a str,
+    /// Whether the record came alone, without an envelope.
+    pub(crate) bare: bool,
+    /// `RecordType`, where it is a number that the table can hold.
+    pub(crate) record_type: Option<u32>,
+    /// `Operation` as received; rules rename `event.action`.
+    pub(crate) operation: Option<Text<'a>>,
+    /// `MailboxOwnerUPN` as received; the actor's address takes its place in the reference.
+    pub(crate) mailbox_owner: Option<Text<'a>>,
+}
+
+impl<'a> Document<'a> {
+    /// A rule could not do its work: notes it, and says whether the mapping goes on.
+    pub(crate) fn fault(&mut self, reason: &str) -> Step {
+        self.note(reason);
+        if self.profile.aborts_on_error {
+            Err(Abort)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A failure that never ends the mapping.
+    pub(crate) fn note(&mut self, reason: &str) {
+        let reason = Text::new(self.bump.alloc_str(reason), self.bump);
+        self.append("error.message", reason);
+    }
+
+    /// Extensions that replace a value of the reference, as opposed to adding one.
+    pub(crate) fn overrides(&self) -> bool {
+        self.options.extensions && self.profile.overrides_reference
+    }
+
+    /// A text that may need escapes.
+    pub(crate) fn text(&self, plain: &str) -> Text<'a> {
+        Text::new(self.bump.alloc_str(plain), self.bump)
+    }
+
+    pub(crate) fn number(&self, number: impl std::fmt::Display) -> Value<'a> {
+        Value::Number(self.bump.alloc_str(&number.to_string()))
+    }
+
+    pub(crate) fn new_list(&self) -> Vec<'a, Value<'a>> {
+        Vec::new_in(self.bump)
+    }
+
+    pub(crate) fn new_object(&self) -> Object<'a> {
+        Object::new_in(self.bump)
+    }
+
+    /// `event.action` as it is now.
+    pub(crate) fn action(&self) -> &'a str {
+        self.ecs
+            .at("event.action")
+            .and_then(Value::text)
+            .map_or("", |action| action.plain(self.bump))
+    }
+
+    /// Whether a field of the document exists and is not null.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.ecs.at(path).is_some_and(|value| !value.is_null())
+    }
+
+    pub(crate) fn ecs_text(&self, path: &str) -> Option<Text<'a>> {
+        self.ecs.at(path).and_then(Value::text)
+    }
+
+    /// MOVE of a field of the record, named by its path, into the document.
+    pub(crate) fn move_field(&mut self, from: &str, to: &'static str) -> Step {
+        let Some(value) = self.src.at(from) else {
+            return Ok(());
+        };
+        if let Some(existing) = self.ecs.at(to) {
+            if self.profile.aborts_on_error {
+                return self.fault(&format!("moving {from}: field [{to}] already exists"));
+            }
+            if existing.is_null() || existing == value {
+                // Nothing is lost.
+            } else {
+                self.keep_overwritten(to);
+            }
+        }
+        match self.ecs.parent_of(to, self.bump) {
+            Ok((parent, key)) => {
+                if let Some(value) = self.src.remove_at(from) {
+                    parent.set(Text::literal(key), value);
+                }
+                Ok(())
+            }
+            Err(parent) => self.fault(&format!("moving {from} to {to}: [{parent}] is not an object")),
+        }
+    }
+
+    /// Keeps what the next write to a field is about to replace.
+    fn keep_overwritten(&mut self, path: &'static str) {
+        let Some(old) = self.ecs.remove_at(path) else {
+            return;
+        };
+        let Ok((ext, key)) = self.ecs.parent_of("o365.ext.overwritten", self.bump) else {
+            return;
+        };
+        if ext.get(key).is_none() {
+            ext.set(Text::literal(key), Value::Object(Object::new_in(self.bump)));
+        }
+        if let Some(overwritten) = ext.get_mut(key).and_then(Value::object_mut)
+            && let Ok((parent, key)) = overwritten.parent_of(path, self.bump)
+        {
+            parent.set(Text::literal(key), old);
+        }
+    }
+
+    /// COPY of a field of the record into the document, replacing what was there.
+    pub(crate) fn copy_field(&mut self, from: &str, to: &'static str) -> Step {
+        match self.src.at(from).cloned() {
+            Some(value) => self.set(to, value),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets a field of the document, replacing what was there.
+    pub(crate) fn set(&mut self, path: &'static str, value: impl Into<Value<'a>>) -> Step {
+        match self.ecs.parent_of(path, self.bump) {
+            Ok((parent, key)) => {
+                parent.set(Text::literal(key), value);
+                Ok(())
+            }
+            Err(parent) => self.fault(&format!("setting {path}: [{parent}] is not an object")),
+        }
+    }
+
+    /// Sets a field of the document that is absent or null.
+    pub(crate) fn set_if_unset(&mut self, path: &'static str, value: impl Into<Value<'a>>) -> Step {
+        if self.has(path) {
+            Ok(())
+        } else {
+            self.set(path, value)
+        }
+    }
+
+    /// STR from a field of the record into the document.
+    pub(crate) fn copy_as_text(&mut self, from: &str, to: &'static str) -> Step {
+        match self.src.at(from) {
+            None | Some(Value::Null) => Ok(()),
+            Some(value) => match as_text(value, self.bump) {
+                Some(text) => self.set(to, text),
+                None => self.fault(&format!("{from} cannot become text")),
+            },
+        }
+    }
+
+    /// STR of a field of the record, in place.
+    pub(crate) fn make_text(&mut self, key: &str) -> Step {
+        let bump = self.bump;
+        match self.src.get_mut(key) {
+            None | Some(Value::Null | Value::Text(_)) => Ok(()),
+            Some(value) => match as_text(value, bump) {
+                Some(text) => {
+                    *value = text;
+                    Ok(())
+                }
+                None => self.fault(&format!("{key} cannot become text")),
+            },
+        }
+    }
+
+    /// APPEND to a list of the document.
+    pub(crate) fn append(&mut self, path: &'static str, value: impl Into<Value<'a>>) {
+        let value = value.into();
+        if let Some(list) = self.list_at(path) {
+            list.push(value);
+        }
+    }
+
+    /// APPENDU: only what the list does not hold yet.
+    pub(crate) fn append_unique(&mut self, path: &'static str, value: impl Into<Value<'a>>) {
+        let value = value.into();
+        if let Some(list) = self.list_at(path)
+            && !list.contains(&value)
+        {
+            list.push(value);
+        }
+    }
+
+    /// APPENDU of the text form of a field of the record, or of each member of a list there. Void values are
+    /// left out.
+    pub(crate) fn collect_field(&mut self, from: &str, list: &'static str) {
+        if let Some(value) = self.src.at(from).filter(|value| !value.is_void()).cloned() {
+            self.collect(&value, list);
+        }
+    }
+
+    /// APPENDU of the text form of a field of the document, or of each member of a list there.
+    pub(crate) fn collect_ecs(&mut self, from: &str, list: &'static str) {
+        if let Some(value) = self.ecs.at(from).filter(|value| !value.is_void()).cloned() {
+            self.collect(&value, list);
+        }
+    }
+
+    /// APPENDU of the text form of a value, or of each member of a list.
+    pub(crate) fn collect(&mut self, value: &Value<'a>, list: &'static str) {
+        if let Value::List(members) = value {
+            for member in members {
+                self.collect(member, list);
+            }
+        } else if let Some(text) = value.to_text(self.bump).filter(|text| !text.is_empty()) {
+            self.append_unique(list, text);
+        }
+    }
+
+    /// COPY of a field that has something in it.
+    pub(crate) fn copy_if_filled(&mut self, from: &str, to: &'static str) -> Step {
+        match self.src.at(from).filter(|value| !value.is_void()).cloned() {
+            Some(value) => self.set(to, value),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, where the document has nothing yet.
+    pub(crate) fn copy_if_unset(&mut self, from: &str, to: &'static str) -> Step {
+        if self.has(to) {
+            Ok(())
+        } else {
+            self.copy_if_filled(from, to)
+        }
+    }
+
+    /// Adds categories and types that the event does not have yet: extensions.
+    pub(crate) fn classify_further(&mut self, categories: &[&'static str], types: &[&'static str]) {
+        for category in categories {
+            self.append_unique("event.category", *category);
+        }
+        for kind in types {
+            self.append_unique("event.type", *kind);
+        }
+    }
+
+    /// The list at a path: made if there is none, made of the scalar that is there.
+    pub(crate) fn list_at(&mut self, path: &'static str) -> Option<&mut Vec<'a, Value<'a>>> {
+        let bump = self.bump;
+        let (parent, key) = self.ecs.parent_of(path, bump).ok()?;
+        match parent.get(key) {
+            Some(Value::List(_)) => {}
+            Some(_) => {
+                let scalar = parent.remove(key).filter(|value| !value.is_null());
+                parent.set(Text::literal(key), Value::List(Vec::from_iter_in(scalar, bump)));
+            }
+            None => parent.set(Text::literal(key), Value::List(Vec::new_in(bump))),
+        }
+        match parent.get_mut(key) {
+            Some(Value::List(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// Adds categories and types of the event, in this order.
+    pub(crate) fn classify(&mut self, categories: &[&'static str], types: &[&'static str]) {
+        for category in categories {
+            self.append("event.category", *category);
+        }
+        for kind in types {
+            self.append("event.type", *kind);
+        }
+    }
+}
+
+/// The string form of a scalar or, member by member, of a list.
+fn as_text<'a>(value: &Value<'a>, bump: &'a Bump) -> Option<Value<'a>> {
+    match value {
+        Value::List(members) => {
+            let mut list = Vec::with_capacity_in(members.len(), bump);
+            for member in members {
+                list.push(as_text(member, bump)?);
+            }
+            Some(Value::List(list))
+        }
+        scalar => scalar.to_text(bump).map(Value::Text),
+    }
+}

@@ -1,0 +1,54 @@
+//! Alerts: their categories and entities, which the reference reads from fields that it has moved away. X06.
+
+use super::related::set_target;
+use crate::document::{Document, Step};
+use crate::json::Value;
+use crate::record_type;
+
+/// X06.
+pub(super) fn alert(doc: &mut Document<'_>) -> Step {
+    if doc.record_type != Some(record_type::SECURITY_COMPLIANCE_ALERTS) {
+        return Ok(());
+    }
+    let category = match doc
+        .ecs_text("rule.category")
+        .map_or("", |category| category.plain(doc.bump))
+    {
+        "AccessGovernance" => Some("iam"),
+        "DataGovernance" | "DataLossPrevention" => Some("file"),
+        "ThreatManagement" => Some("malware"),
+        "MailFlow" => Some("email"),
+        "InsiderRiskManagement" | "Other" => Some("intrusion_detection"),
+        _ => None,
+    };
+    if let Some(category) = category {
+        doc.classify_further(&[category], &[]);
+    }
+    let entity = doc
+        .ecs_text("rule.description")
+        .filter(|entity| !entity.is_empty());
+    if let Some(entity) = entity {
+        match doc
+            .ecs_text("rule.ruleset")
+            .map_or("", |kind| kind.plain(doc.bump))
+        {
+            "User" | "Recipients" => set_target(doc, entity)?,
+            "Sender" => doc.append_unique("email.from.address", entity),
+            "MalwareFamily" => {
+                doc.set_if_unset("threat.software.name", entity)?;
+                doc.append_unique("threat.software.type", "Malware");
+            }
+            _ => {}
+        }
+    }
+    let link = doc
+        .ecs
+        .at("rule.reference")
+        .and_then(Value::list)
+        .and_then(|links| links.first())
+        .cloned();
+    match link.filter(|link| !link.is_void()) {
+        Some(link) => doc.set_if_unset("event.url", link),
+        None => Ok(()),
+    }
+}

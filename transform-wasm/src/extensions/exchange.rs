@@ -1,0 +1,230 @@
+//! Exchange: mailbox owners, mail, and what cmdlets do. X07, X08, X11.
+
+use super::related::set_target_address;
+use crate::document::{Document, Step};
+use crate::json::{Text, Value};
+use crate::mapping::SERVER;
+
+/// X07: the record types that the reference forgot carry the same fields as mailbox items.
+pub(super) fn mailbox_fields(doc: &mut Document<'_>) -> Step {
+    let Some(3 | 19 | 50) = doc.record_type else {
+        return Ok(());
+    };
+    doc.copy_if_unset("OrganizationName", "organization.name")?;
+    doc.copy_if_unset("OriginatingServer", SERVER)?;
+    doc.copy_if_unset("LogonUserDisplayName", "user.full_name")?;
+    doc.copy_if_unset("ClientProcessName", "process.name")
+}
+
+/// X07, X08.
+pub(super) fn mailbox(doc: &mut Document<'_>) -> Step {
+    if let Some(owner) = doc.mailbox_owner {
+        doc.src.set(Text::literal("MailboxOwnerUPN"), owner);
+        let actor = doc.ecs_text("user.id");
+        let same = actor.is_some_and(|actor| actor.to_lowercase(doc.bump) == owner.to_lowercase(doc.bump));
+        if !same && !owner.is_empty() {
+            set_target_address(doc, owner);
+            doc.copy_if_unset("MailboxOwnerSid", "user.target.id")?;
+        }
+    }
+    let Some(2 | 3 | 19 | 50) = doc.record_type else {
+        return Ok(());
+    };
+    let (category, kind): (&[&str], &[&str]) = match doc.action() {
+        "MailItemsAccessed" | "MessageBind" | "FolderBind" | "AttachmentAccess" | "SearchQueryInitiated" => {
+            (&["email"], &["access"])
+        }
+        "MailboxLogin" => (&["email", "authentication"], &["start"]),
+        "UpdateInboxRules" | "ApplyRecord" | "UpdateComplianceTag" | "PriorityCleanupDelete" => {
+            (&["email", "configuration"], &["change"])
+        }
+        "AddFolderPermissions"
+        | "RemoveFolderPermissions"
+        | "ModifyFolderPermissions"
+        | "UpdateFolderPermissions"
+        | "UpdateCalendarDelegation" => (&["email", "iam"], &["change"]),
+        _ => (&["email"], &[]),
+    };
+    doc.classify_further(category, kind);
+    mail(doc)
+}
+
+fn mail(doc: &mut Document<'_>) -> Step {
+    doc.collect_field("Item.Subject", "email.subject");
+    if doc.profile.maps_newer_fields {
+        let subjects = members(doc, "AffectedItems", "Subject");
+        doc.collect(&subjects, "email.subject");
+    }
+    doc.collect_field("Item.InternetMessageId", "email.message_id");
+    doc.copy_if_unset("Item.ParentFolder.Path", "file.directory")?;
+    doc.copy_if_unset("Folder.Path", "file.directory")?;
+    doc.copy_if_filled("DestFolder.Path", "o365.ext.destination.directory")?;
+    doc.collect_field("SendAsUserSmtp", "email.from.address");
+    doc.collect_field("SendOnBehalfOfUserSmtp", "email.from.address");
+    let recipients = members(doc, "recipientList", "Address");
+    doc.collect(&recipients, "email.to.address");
+    if doc.record_type == Some(50) {
+        let properties = doc
+            .src
+            .get("OperationProperties")
+            .and_then(Value::list)
+            .unwrap_or_default();
+        let access = properties.iter().filter_map(Value::object).find_map(|property| {
+            property.text("Name").filter(|name| name.is("MailAccessType"))?;
+            property.get("Value").cloned()
+        });
+        if let Some(access) = access {
+            doc.set("o365.ext.mail_access_type", access)?;
+        }
+        let mut ids = doc.new_list();
+        for folders in ["ExchangeAggregatedFolders", "Folders"] {
+            let folders = doc.src.get(folders).and_then(Value::list).unwrap_or_default();
+            let items = folders
+                .iter()
+                .filter_map(|folder| folder.object()?.get("FolderItems")?.list())
+                .flatten();
+            ids.extend(
+                items
+                    .filter_map(|item| item.object()?.text("InternetMessageId"))
+                    .map(Value::Text),
+            );
+        }
+        doc.collect(&Value::List(ids), "o365.ext.message_ids");
+    }
+    Ok(())
+}
+
+/// One field of every object in a list of the record.
+pub(super) fn members<'a>(doc: &Document<'a>, list: &str, field: &str) -> Value<'a> {
+    let mut found = doc.new_list();
+    let members = doc.src.at(list).and_then(Value::list).unwrap_or_default();
+    found.extend(
+        members
+            .iter()
+            .filter_map(|member| member.object()?.get(field).cloned()),
+    );
+    Value::List(found)
+}
+
+/// Nouns that decide who may do what.
+const IDENTITY_NOUNS: [&str; 9] = [
+    "Permission",
+    "RoleAssignment",
+    "RoleGroup",
+    "ManagementRole",
+    "Member",
+    "User",
+    "Group",
+    "AuthenticationPolicy",
+    "Delegation",
+];
+
+/// X11: `Verb-Noun`.
+pub(super) fn cmdlet(doc: &mut Document<'_>) -> Step {
+    let Some(1 | 10 | 18 | 23 | 57 | 364) = doc.record_type else {
+        return Ok(());
+    };
+    let Some((verb, noun)) = doc.action().split_once('-') else {
+        return Ok(());
+    };
+    let kind = match verb {
+        "New" => "creation",
+        "Enable" | "Start" | "Add" | "Install" | "Import" | "Set" | "Update" | "Disable" | "Undo"
+        | "Move" | "Restore" => "change",
+        "Remove" | "Uninstall" | "Clear" => "deletion",
+        "Get" | "Search" | "Export" | "Test" | "Preview" => "access",
+        _ => return Ok(()),
+    };
+    let has = |parts: &[&str]| parts.iter().any(|part| noun.contains(part));
+    let category = if has(&IDENTITY_NOUNS) {
+        "iam"
+    } else {
+        "configuration"
+    };
+    doc.classify_further(&[category], &[kind]);
+    if has(&["ComplianceSearch", "Export", "Content"]) {
+        doc.classify_further(&["file"], &[]);
+    }
+    for parameter in ["Parameters.User", "Parameters.Trustee", "Parameters.Member"] {
+        if let Some(user) = doc.src.at(parameter).and_then(Value::text) {
+            set_target_address(doc, user);
+        }
+    }
+    doc.copy_if_filled("ObjectId", "o365.ext.object")?;
+    split_parameters(doc)
+}
+
+/// Parameters that came as one command line.
+fn split_parameters(doc: &mut Document<'_>) -> Step {
+    let Some(raw) = doc.src.at("Parameters._raw").and_then(Value::text) else {
+        return Ok(());
+    };
+    let mut parameters = doc.new_object();
+    for (name, value) in command_line(raw.plain(doc.bump)) {
+        let (name, value) = (
+            doc.text(name),
+            Value::Text(value.map_or(Text::literal("true"), |it| doc.text(it))),
+        );
+        let key = name.plain(doc.bump);
+        match parameters.get_mut(key) {
+            Some(Value::List(values)) => values.push(value),
+            Some(first) => {
+                let mut values = doc.new_list();
+                values.push(first.clone());
+                values.push(value);
+                *first = Value::List(values);
+            }
+            None => parameters.set(name, value),
+        }
+    }
+    if parameters.is_empty() {
+        Ok(())
+    } else {
+        doc.set("o365.ext.parameters", Value::Object(parameters))
+    }
+}
+
+/// `-Name value` pairs. A value may stand in quotes; a name without one is a switch.
+fn command_line(line: &str) -> Vec<(&str, Option<&str>)> {
+    /// Beyond it this is no command line.
+    const MAX_PARAMETERS: usize = 256;
+    let mut found: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() && found.len() < MAX_PARAMETERS {
+        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let (token, after) = match quote {
+            Some(quote) => rest[1..].split_once(quote).unwrap_or((&rest[1..], "")),
+            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        let name = token
+            .strip_prefix('-')
+            .filter(|name| quote.is_none() && name.starts_with(|first: char| first.is_ascii_alphabetic()));
+        match (name, found.last_mut()) {
+            (Some(name), _) => found.push((name, None)),
+            (None, Some((_, value @ None))) => *value = Some(token),
+            _ => {}
+        }
+        rest = after.trim_start();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_are_split() {
+        let line = r#"-Identity "a b" -Force -Count -1 -Name 'x' stray -Name y"#;
+        assert_eq!(
+            command_line(line),
+            [
+                ("Identity", Some("a b")),
+                ("Force", None),
+                ("Count", Some("-1")),
+                ("Name", Some("x")),
+                ("Name", Some("y"))
+            ]
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! Outcome and severity as they were meant: X04, X05.
+
+use crate::document::{Document, Step};
+use crate::json::{Text, Value};
+use crate::mapping::SEVERITIES;
+use crate::record_type;
+
+const AAD_RISK_DETECTION: u32 = 294;
+
+/// X04. Sign-ins report the HTTP call in `ResultStatus`, not how the sign-in ended.
+pub(super) fn outcome(doc: &mut Document<'_>) -> Step {
+    let logon_error = doc.src.text("LogonError").filter(|error| !error.is_empty());
+    let error_code = ["ErrorNumber", "ErrorCode"].into_iter().find_map(|key| {
+        doc.src
+            .get(key)?
+            .to_text(doc.bump)
+            .filter(|code| !code.is_empty() && !code.is("0"))
+    });
+    if let Some(reason) = logon_error {
+        doc.set_if_unset("event.reason", reason)?;
+    }
+    if let Some(code) = error_code {
+        doc.set_if_unset("error.code", code)?;
+    }
+    if !doc.overrides() {
+        return Ok(());
+    }
+    let outcome = match doc.record_type {
+        Some(
+            record_type::AZURE_ACTIVE_DIRECTORY_STS_LOGON | record_type::AZURE_ACTIVE_DIRECTORY_ACCOUNT_LOGON,
+        ) => {
+            let failed = doc.action() == "UserLoginFailed" || logon_error.is_some() || error_code.is_some();
+            if failed { "failure" } else { "success" }
+        }
+        // The policy's answer stands (§3.7).
+        Some(record_type::COMPLIANCE_DLP_SHAREPOINT | record_type::COMPLIANCE_DLP_EXCHANGE) => return Ok(()),
+        _ => match doc.src.get("ResultStatus") {
+            None => return Ok(()),
+            Some(status) if status.is_void() => "success",
+            Some(status) => status
+                .to_text(doc.bump)
+                .map_or("unknown", |status| of_status(status, doc)),
+        },
+    };
+    doc.set("event.outcome", outcome)
+}
+
+fn of_status<'a>(status: Text<'a>, doc: &Document<'a>) -> &'static str {
+    match status.to_lowercase(doc.bump).plain(doc.bump) {
+        "succeeded" | "success" | "partiallysucceeded" | "true" | "ok" | "completed" | "1" => "success",
+        "failed" | "failure" | "fail" | "false" | "error" | "denied" | "blocked" | "2" | "3" => "failure",
+        _ => "unknown",
+    }
+}
+
+/// X05.
+pub(super) fn severity(doc: &mut Document<'_>) -> Step {
+    let key = if doc.record_type == Some(AAD_RISK_DETECTION) {
+        "RiskLevel"
+    } else {
+        "Severity"
+    };
+    let Some(severity) = doc.src.text(key) else {
+        return Ok(());
+    };
+    match SEVERITIES
+        .iter()
+        .find(|(name, _)| severity.is_ignoring_case(name))
+    {
+        Some((_, level)) => doc.set_if_unset("event.severity", Value::Number(level)),
+        None => Ok(()),
+    }
+}

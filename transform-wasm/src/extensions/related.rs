@@ -1,0 +1,93 @@
+//! `related.*` and mail fields as ECS wants them: X21, X22.
+
+use crate::document::{Document, Step};
+use crate::json::{Text, Value};
+use crate::mapping::{is_ip, split_address};
+
+/// X21, what is added.
+pub(super) fn members(doc: &mut Document<'_>) {
+    if let Some(owner) = doc.mailbox_owner.filter(|owner| !owner.is_empty()) {
+        doc.append_unique("related.user", owner);
+    }
+    let members = doc.src.get("Members").and_then(Value::list).unwrap_or_default();
+    let addresses: Vec<_> = members
+        .iter()
+        .filter_map(|member| member.object()?.text("UPN"))
+        .filter(|upn| !upn.is_empty())
+        .collect();
+    for address in addresses {
+        doc.append_unique("related.user", address);
+    }
+}
+
+/// X21, what is taken away: no address, no user, no host.
+pub(super) fn clean(doc: &mut Document<'_>) {
+    keep(doc, "related.ip", is_ip);
+    keep(doc, "related.user", is_user);
+    keep(doc, "related.hosts", is_host);
+}
+
+fn keep(doc: &mut Document<'_>, list: &str, fits: fn(&str) -> bool) {
+    if let Some(Value::List(members)) = doc.ecs.at_mut(list) {
+        members.retain(|member| member.text().is_none_or(|text| fits(&text.decoded())));
+    }
+}
+
+fn is_user(name: &str) -> bool {
+    !matches!(
+        name,
+        "Not Available" | "Unknown" | "NOT-FOUND" | "Certificate" | "S-1-5-18" | "S-1-5-19" | "S-1-5-20"
+    )
+}
+
+fn is_host(name: &str) -> bool {
+    !name.contains(char::is_whitespace) && !name.contains('@')
+}
+
+/// X22: single values where ECS has single values, lists where it has lists.
+pub(super) fn cardinality(doc: &mut Document<'_>) {
+    for path in [
+        "email.subject",
+        "email.local_id",
+        "email.message_id",
+        "email.sender.address",
+    ] {
+        if let Some(value) = doc.ecs.at_mut(path)
+            && let Value::List(members) = value
+            && members.len() == 1
+            && let Some(only) = members.pop()
+        {
+            *value = only;
+        }
+    }
+    if doc.has("email.from.address") {
+        doc.list_at("email.from.address");
+    }
+    if let Some(value) = doc.ecs.at_mut("user.email")
+        && let Value::List(members) = value
+        && let Some(first) = members.first().cloned()
+    {
+        *value = first;
+    }
+}
+
+/// The target is a user: by address if it is one, else by id.
+pub(super) fn set_target<'a>(doc: &mut Document<'a>, user: Text<'a>) -> Step {
+    if set_target_address(doc, user) {
+        Ok(())
+    } else {
+        doc.set_if_unset("user.target.id", user)
+    }
+}
+
+/// Makes a user of an address: its email, name and domain. False if it is no address.
+pub(super) fn set_target_address<'a>(doc: &mut Document<'a>, address: Text<'a>) -> bool {
+    let Some((name, domain)) = split_address(address.plain(doc.bump)) else {
+        return false;
+    };
+    let (name, domain) = (Text::new(name, doc.bump), Text::new(domain, doc.bump));
+    let _ = doc.set_if_unset("user.target.email", address);
+    let _ = doc.set_if_unset("user.target.name", name);
+    let _ = doc.set_if_unset("user.target.domain", domain);
+    true
+}

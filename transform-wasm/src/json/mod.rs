@@ -1,0 +1,348 @@
+//! The document tree: JSON borrowed from the input.
+//!
+//! A string is kept as it stands between its quotes on the wire, escapes included, and a number as it is
+//! spelled. Most fields of an audit record pass through untouched, so most of the output is copied bytes, and
+//! nothing loses precision. Everything lives in one arena for each event; text is `Copy`, so a rule can hold a
+//! string while it changes the tree.
+
+pub(crate) mod number;
+mod parse;
+mod text;
+mod write;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec;
+
+pub(crate) use parse::{parse, parse_event};
+use text::KeyFilter;
+pub(crate) use text::Text;
+
+/// How deep an input may nest. Every recursion over a tree is bounded by a small multiple of it.
+pub(crate) const MAX_DEPTH: usize = 192;
+
+/// Objects up to this size look for duplicate keys one by one, larger ones by sorting.
+const SMALL_OBJECT: usize = 48;
+
+/// One JSON value.
+#[derive(Debug, Clone)]
+pub(crate) enum Value<'a> {
+    Null,
+    Bool(bool),
+    /// As spelled on the wire; always a valid JSON number.
+    Number(&'a str),
+    Text(Text<'a>),
+    /// Plain text that is escaped while it is written: the original record, which is too long to copy twice.
+    Verbatim(&'a str),
+    List(Vec<'a, Value<'a>>),
+    Object(Object<'a>),
+}
+
+impl<'a> Value<'a> {
+    pub(crate) fn text(&self) -> Option<Text<'a>> {
+        match self {
+            Self::Text(text) => Some(*text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn list(&self) -> Option<&[Value<'a>]> {
+        match self {
+            Self::List(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn object(&self) -> Option<&Object<'a>> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn object_mut(&mut self) -> Option<&mut Object<'a>> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Null, zero-length text, `[]` or `{}`.
+    pub(crate) fn is_void(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) => text.is_empty(),
+            Self::Verbatim(text) => text.is_empty(),
+            Self::List(members) => members.is_empty(),
+            Self::Object(object) => object.is_empty(),
+            Self::Bool(_) | Self::Number(_) => false,
+        }
+    }
+
+    /// The string form of a scalar; `None` for null, lists and objects.
+    pub(crate) fn to_text(&self, bump: &'a Bump) -> Option<Text<'a>> {
+        match self {
+            Self::Text(text) => Some(*text),
+            Self::Verbatim(text) => Some(Text::new(text, bump)),
+            Self::Number(number) => Some(Text::literal(number::to_text(number, bump))),
+            Self::Bool(true) => Some(Text::literal("true")),
+            Self::Bool(false) => Some(Text::literal("false")),
+            Self::Null | Self::List(_) | Self::Object(_) => None,
+        }
+    }
+
+    /// Removes null, zero-length text and empty containers at every depth. True if nothing is left.
+    pub(crate) fn prune(&mut self) -> bool {
+        match self {
+            Self::List(members) => members.retain_mut(|member| !member.prune()),
+            Self::Object(object) => object.prune(),
+            _ => {}
+        }
+        self.is_void()
+    }
+}
+
+impl PartialEq for Value<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Number(a), Self::Number(b)) | (Self::Verbatim(a), Self::Verbatim(b)) => a == b,
+            (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a == b,
+            (Self::Object(a), Self::Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, value)| b.get_text(key) == Some(value))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<&'static str> for Value<'_> {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Text::literal(text))
+    }
+}
+
+impl<'a> From<Text<'a>> for Value<'a> {
+    fn from(text: Text<'a>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+/// A JSON object: its fields in the order of their first appearance, each key once.
+#[derive(Debug, Clone)]
+pub(crate) struct Object<'a> {
+    fields: Vec<'a, (Text<'a>, Value<'a>)>,
+    /// Most lookups are for keys that are not there, and end here.
+    filter: KeyFilter,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn new_in(bump: &'a Bump) -> Self {
+        Self {
+            fields: Vec::new_in(bump),
+            filter: 0,
+        }
+    }
+
+    /// Of several fields with one key the last value wins.
+    pub(crate) fn from_fields(mut fields: Vec<'a, (Text<'a>, Value<'a>)>) -> Self {
+        if fields.len() <= SMALL_OBJECT {
+            let filter = drop_duplicates_by_search(&mut fields);
+            return Self { fields, filter };
+        }
+        drop_duplicates_by_sorting(&mut fields);
+        let filter = fields
+            .iter()
+            .fold(0, |filter, (key, _)| filter | key.filter_bits());
+        Self { fields, filter }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Text<'a>, &Value<'a>)> {
+        self.fields.iter().map(|(key, value)| (*key, value))
+    }
+
+    #[inline]
+    fn position(&self, key: &str) -> Option<usize> {
+        if self.filter & text::filter_bit(key) == 0 {
+            return None;
+        }
+        self.search(key)
+    }
+
+    fn search(&self, key: &str) -> Option<usize> {
+        self.fields.iter().position(|(name, _)| name.is(key))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.position(key).map(|at| &self.fields[at].1)
+    }
+
+    fn get_text(&self, key: Text<'a>) -> Option<&Value<'a>> {
+        self.fields
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Value<'a>> {
+        self.position(key).map(|at| &mut self.fields[at].1)
+    }
+
+    /// The value of a key that exists and is not null.
+    pub(crate) fn present(&self, key: &str) -> Option<&Value<'a>> {
+        self.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The text of a key that is text.
+    pub(crate) fn text(&self, key: &str) -> Option<Text<'a>> {
+        self.get(key).and_then(Value::text)
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) -> Option<Value<'a>> {
+        self.position(key).map(|at| self.fields.remove(at).1)
+    }
+
+    /// Sets a key, replacing what was there.
+    pub(crate) fn set(&mut self, key: Text<'a>, value: impl Into<Value<'a>>) {
+        let value = value.into();
+        let mut slot = None;
+        if self.filter & key.filter_bits() != 0 {
+            slot = self.fields.iter_mut().find(|(name, _)| *name == key);
+        }
+        match slot {
+            Some((_, slot)) => *slot = value,
+            None => self.push(key, value),
+        }
+    }
+
+    /// Adds a key that is not there yet.
+    fn push(&mut self, key: Text<'a>, value: Value<'a>) {
+        if self.fields.is_empty() {
+            self.fields.reserve(8);
+        }
+        self.filter |= key.filter_bits();
+        self.fields.push((key, value));
+    }
+
+    /// The value at a dotted path of object keys.
+    pub(crate) fn at(&self, path: &str) -> Option<&Value<'a>> {
+        match split_path(path) {
+            None => self.get(path),
+            Some((key, rest)) => self.get(key)?.object()?.at(rest),
+        }
+    }
+
+    pub(crate) fn at_mut(&mut self, path: &str) -> Option<&mut Value<'a>> {
+        match split_path(path) {
+            None => self.get_mut(path),
+            Some((key, rest)) => self.get_mut(key)?.object_mut()?.at_mut(rest),
+        }
+    }
+
+    pub(crate) fn remove_at(&mut self, path: &str) -> Option<Value<'a>> {
+        match split_path(path) {
+            None => self.remove(path),
+            Some((key, rest)) => self.get_mut(key)?.object_mut()?.remove_at(rest),
+        }
+    }
+
+    /// The object that holds the last key of a path, and that key. Missing parents are created; a parent that
+    /// is not an object gives its key as the error.
+    pub(crate) fn parent_of(
+        &mut self,
+        path: &'static str,
+        bump: &'a Bump,
+    ) -> Result<(&mut Object<'a>, &'static str), &'static str> {
+        let Some((key, rest)) = split_path(path) else {
+            return Ok((self, path));
+        };
+        let at = self.position(key).unwrap_or_else(|| {
+            self.push(Text::literal(key), Value::Object(Object::new_in(bump)));
+            self.fields.len() - 1
+        });
+        match &mut self.fields[at].1 {
+            Value::Object(object) => object.parent_of(rest, bump),
+            _ => Err(key),
+        }
+    }
+
+    pub(crate) fn prune(&mut self) {
+        self.fields.retain_mut(|(_, value)| !value.prune());
+    }
+
+    /// Makes a key the first one, for people who read the output.
+    pub(crate) fn bring_to_front(&mut self, key: &str) {
+        if let Some(at) = self.position(key) {
+            self.fields[..=at].rotate_right(1);
+        }
+    }
+}
+
+/// The first key of a dotted path, and the rest.
+#[inline]
+fn split_path(path: &str) -> Option<(&str, &str)> {
+    let dot = text::find_dot(path)?;
+    Some((&path[..dot], &path[dot + 1..]))
+}
+
+/// The filter lets nearly every key pass without a comparison. Returns the filter of what is left.
+fn drop_duplicates_by_search<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) -> KeyFilter {
+    let mut seen: KeyFilter = 0;
+    let mut at = 0;
+    while at < fields.len() {
+        let key = fields[at].0;
+        let bits = key.filter_bits();
+        if seen & bits != 0
+            && let Some(first) = fields[..at].iter().position(|(name, _)| *name == key)
+        {
+            let (_, value) = fields.remove(at);
+            fields[first].1 = value;
+        } else {
+            seen |= bits;
+            at += 1;
+        }
+    }
+    seen
+}
+
+fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) {
+    let mut first_of: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
+    let mut kept = 0;
+    for at in 0..fields.len() {
+        match first_of.entry(fields[at].0.decoded()) {
+            Entry::Occupied(first) => {
+                let value = std::mem::replace(&mut fields[at].1, Value::Null);
+                fields[*first.get()].1 = value;
+            }
+            Entry::Vacant(slot) => {
+                slot.insert(kept);
+                fields.swap(kept, at);
+                kept += 1;
+            }
+        }
+    }
+    fields.truncate(kept);
+}

@@ -1,0 +1,356 @@
+//! Reads JSON into a tree that borrows from it.
+
+use std::fmt;
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec;
+
+use super::text::{needs_escape, special_bytes};
+use super::{MAX_DEPTH, Object, Text, Value};
+
+/// Why a text is not JSON, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ParseError {
+    offset: usize,
+    reason: &'static str,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.offset)
+    }
+}
+
+/// Parses one JSON value that takes up the whole text.
+pub(crate) fn parse<'a>(text: &'a str, bump: &'a Bump) -> Result<Value<'a>, ParseError> {
+    let mut parser = Parser::new(text, bump);
+    parser.blank();
+    let value = parser.value(0)?;
+    parser.end()?;
+    Ok(value)
+}
+
+/// An event: its root object, and the exact text of the part of it that matters.
+pub(crate) struct Event<'a> {
+    pub(crate) root: Object<'a>,
+    /// As received: the object below `inner_key` if the root has one, else the root itself.
+    pub(crate) original: &'a str,
+}
+
+/// Parses an event, which must be one JSON object.
+pub(crate) fn parse_event<'a>(
+    text: &'a str,
+    inner_key: &'static str,
+    bump: &'a Bump,
+) -> Result<Event<'a>, ParseError> {
+    let mut parser = Parser::new(text, bump);
+    parser.inner_key = Some(inner_key);
+    parser.blank();
+    let start = parser.at;
+    if parser.peek() != Some(b'{') {
+        return Err(parser.error(match parser.peek() {
+            None => "the event is empty: expected a JSON object",
+            Some(_) => "not a JSON object: expected `{`",
+        }));
+    }
+    let root = parser.object(0)?;
+    let whole = &text[start..parser.at];
+    parser.end()?;
+    Ok(Event {
+        root,
+        original: parser.inner.unwrap_or(whole),
+    })
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    bump: &'a Bump,
+    inner_key: Option<&'static str>,
+    /// The text of the last object below `inner_key` in the root.
+    inner: Option<&'a str>,
+}
+
+type Parsed<T> = Result<T, ParseError>;
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, bump: &'a Bump) -> Self {
+        let at = if text.starts_with('\u{feff}') {
+            '\u{feff}'.len_utf8()
+        } else {
+            0
+        };
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at,
+            bump,
+            inner_key: None,
+            inner: None,
+        }
+    }
+
+    fn error(&self, reason: &'static str) -> ParseError {
+        ParseError {
+            offset: self.at,
+            reason,
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn blank(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn end(&mut self) -> Parsed<()> {
+        self.blank();
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(self.error("unexpected text after the value"))
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Parsed<Value<'a>> {
+        match self.peek() {
+            Some(b'"') => self.string().map(Value::Text),
+            Some(b'{') => self.object(depth).map(Value::Object),
+            Some(b'[') => self.list(depth),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(_) => Err(self.error("expected a value")),
+            None => Err(self.error("the text ends where a value is expected")),
+        }
+    }
+
+    fn word(&mut self, word: &'static str, value: Value<'a>) -> Parsed<Value<'a>> {
+        if self.bytes[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(value)
+        } else {
+            Err(self.error("expected a value"))
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Parsed<Object<'a>> {
+        if depth >= MAX_DEPTH {
+            return Err(self.error("nested too deeply (more than 192 levels)"));
+        }
+        self.at += 1;
+        let mut fields = Vec::new_in(self.bump);
+        self.blank();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(Object::from_fields(fields));
+        }
+        fields.reserve(if depth == 0 { 32 } else { 4 });
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.error("expected a key in quotes"));
+            }
+            let key = self.string()?;
+            self.blank();
+            if self.peek() != Some(b':') {
+                return Err(self.error("expected `:` after a key"));
+            }
+            self.at += 1;
+            self.blank();
+            let start = self.at;
+            let value = self.value(depth + 1)?;
+            if depth == 0 && self.inner_key.is_some_and(|inner_key| key.is(inner_key)) {
+                self.inner = value.object().map(|_| &self.text[start..self.at]);
+            }
+            fields.push((key, value));
+            self.blank();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(Object::from_fields(fields));
+                }
+                Some(_) => return Err(self.error("expected `,` or `}` in an object")),
+                None => return Err(self.error("the text ends inside an object")),
+            }
+            self.blank();
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Parsed<Value<'a>> {
+        if depth >= MAX_DEPTH {
+            return Err(self.error("nested too deeply (more than 192 levels)"));
+        }
+        self.at += 1;
+        let mut members = Vec::new_in(self.bump);
+        self.blank();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Value::List(members));
+        }
+        loop {
+            members.push(self.value(depth + 1)?);
+            self.blank();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(Value::List(members));
+                }
+                Some(_) => return Err(self.error("expected `,` or `]` in a list")),
+                None => return Err(self.error("the text ends inside a list")),
+            }
+            self.blank();
+        }
+    }
+
+    fn digits(&mut self) -> Parsed<()> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start {
+            Err(self.error("expected a digit"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn number(&mut self) -> Parsed<Value<'a>> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+            if let Some(b'0'..=b'9') = self.peek() {
+                return Err(self.error("a number with a leading zero"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Value::Number(&self.text[start..self.at]))
+    }
+
+    fn string(&mut self) -> Parsed<Text<'a>> {
+        self.at += 1;
+        let start = self.at;
+        let (mut escaped, mut lone) = (false, false);
+        loop {
+            self.at += first_special(&self.bytes[self.at..]);
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    lone |= !self.escape()?;
+                }
+                Some(_) => return Err(self.error("a control character inside a string")),
+                None => return Err(self.error("the text ends inside a string")),
+            }
+        }
+        let wire = &self.text[start..self.at];
+        self.at += 1;
+        let wire = if lone {
+            self.bump.alloc_str(&mend_surrogates(wire))
+        } else {
+            wire
+        };
+        Ok(Text::from_wire(wire, escaped))
+    }
+
+    /// Steps over one escape. False if it is half of a surrogate pair.
+    fn escape(&mut self) -> Parsed<bool> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 2;
+                Ok(true)
+            }
+            Some(b'u') => {
+                let unit = hex_unit(&self.bytes[self.at..])
+                    .ok_or_else(|| self.error("`\\u` without four hexadecimal digits"))?;
+                self.at += 6;
+                if (0xd800..0xdc00).contains(&unit) {
+                    let low = hex_unit(&self.bytes[self.at..]);
+                    if low.is_some_and(|low| (0xdc00..0xe000).contains(&low)) {
+                        self.at += 6;
+                        return Ok(true);
+                    }
+                }
+                Ok(!(0xd800..0xe000).contains(&unit))
+            }
+            _ => Err(self.error("an unknown escape inside a string")),
+        }
+    }
+}
+
+/// The number of bytes before the first quote, backslash or control character. Eight bytes at a time.
+fn first_special(bytes: &[u8]) -> usize {
+    let (chunks, tail) = bytes.as_chunks::<8>();
+    for (at, chunk) in chunks.iter().enumerate() {
+        let found = special_bytes(*chunk);
+        if found != 0 {
+            // The lowest marked byte is exact: borrows only run upwards.
+            return at * 8 + (found.trailing_zeros() / 8) as usize;
+        }
+    }
+    let start = bytes.len() - tail.len();
+    start
+        + tail
+            .iter()
+            .position(|byte| needs_escape(*byte))
+            .unwrap_or(tail.len())
+}
+
+/// The value of `\uXXXX` at the start of the bytes.
+fn hex_unit(bytes: &[u8]) -> Option<u32> {
+    let [b'\\', b'u', digits @ ..] = bytes else {
+        return None;
+    };
+    digits.get(..4)?.iter().try_fold(0, |unit, digit| {
+        Some(unit * 16 + char::from(*digit).to_digit(16)?)
+    })
+}
+
+/// Replaces the halves of surrogate pairs that lost their other half.
+fn mend_surrogates(wire: &str) -> String {
+    let mut mended = String::with_capacity(wire.len());
+    let mut rest = wire;
+    while let Some(at) = rest.find('\\') {
+        mended.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = match hex_unit(rest.as_bytes()) {
+            None => 2,
+            Some(0xd800..0xdc00)
+                if hex_unit(&rest.as_bytes()[6..]).is_some_and(|low| (0xdc00..0xe000).contains(&low)) =>
+            {
+                12
+            }
+            Some(0xd800..0xe000) => {
+                mended.push_str("\\ufffd");
+                rest = &rest[6..];
+                continue;
+            }
+            Some(_) => 6,
+        };
+        mended.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    mended + rest
+}

@@ -1,0 +1,37 @@
+//! Devices, sessions and applications (N26, N27).
+
+use crate::document::{Document, Step};
+use crate::json::{Text, Value, parse};
+
+/// N26.
+pub(super) fn access_context(doc: &mut Document<'_>) -> Step {
+    doc.copy_if_filled("AppAccessContext.DeviceId", "device.id")?;
+    doc.copy_if_filled("AppAccessContext.AADSessionId", "session.id")?;
+    doc.copy_if_filled("AppAccessContext.UniqueTokenId", "token.id")?;
+    doc.copy_if_filled("ApplicationDisplayName", "application.name")
+}
+
+/// N27: an Entra record keeps its device and user agent in JSON text inside a property.
+pub(super) fn additional_details(doc: &mut Document<'_>) -> Step {
+    const PATH: &str = "ExtendedProperties.additionalDetails";
+    if let Some(Value::Text(text)) = doc.src.at(PATH) {
+        let parsed = parse(text.plain(doc.bump), doc.bump);
+        let properties = doc.src.get_mut("ExtendedProperties").and_then(Value::object_mut);
+        match (parsed, properties) {
+            (Ok(value), Some(properties)) => properties.set(Text::literal("additionalDetails"), value),
+            (Err(error), _) => {
+                doc.src.remove_at(PATH);
+                doc.note(&format!("{PATH} is not JSON: {error}"));
+            }
+            _ => {}
+        }
+    }
+    doc.copy_if_unset("ExtendedProperties.additionalDetails.DeviceId", "device.id")?;
+    if doc.ecs.get("user_agent").is_none() {
+        doc.copy_if_filled(
+            "ExtendedProperties.additionalDetails.User-Agent",
+            "user_agent.original",
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Mail: who wrote to whom about what, from the many places where records say so.
+
+use bumpalo::collections::Vec;
+
+use super::users::split_address;
+use crate::document::{Document, Step};
+use crate::json::{Object, Text, Value};
+
+const ATTACHMENTS: &str = "email.attachments";
+const FROM: &str = "email.from.address";
+const LOCAL_ID: &str = "email.local_id";
+const MESSAGE_ID: &str = "email.message_id";
+const SENDER: &str = "email.sender.address";
+const SUBJECT: &str = "email.subject";
+const TO: &str = "email.to.address";
+const RELATED_IP: &str = "related.ip";
+const RELATED_USER: &str = "related.user";
+
+/// N10: what a cmdlet's parameters say of mail.
+pub(super) fn of_parameters(doc: &mut Document<'_>) -> Step {
+    let has_id = doc.src.get("NetworkMessageId").is_some_and(|id| !id.is_void());
+    if !has_id && let Some(raw) = doc.src.at("Parameters._raw").and_then(Value::text) {
+        let raw = raw.plain(doc.bump);
+        if let Some(identity) = identity_parameter(raw) {
+            let identity = Text::new(identity, doc.bump);
+            doc.src.set(Text::literal("NetworkMessageId"), identity);
+        }
+    }
+    for path in [
+        "Parameters.ForwardAsAttachmentTo",
+        "Parameters.ForwardTo",
+        "Parameters.RedirectTo",
+    ] {
+        let Some(recipients) = doc.src.at(path).and_then(Value::text) else {
+            continue;
+        };
+        for recipient in recipients.plain(doc.bump).split(';').map(str::trim) {
+            if !recipient.is_empty() {
+                let recipient = Text::new(recipient, doc.bump);
+                doc.append_unique(TO, recipient);
+            }
+        }
+    }
+    doc.copy_if_filled("Parameters.From", FROM)
+}
+
+/// Group 1 of `^-?Identity\s"?(.*?)"?$`.
+fn identity_parameter(raw: &str) -> Option<&str> {
+    let rest = raw.strip_prefix('-').unwrap_or(raw).strip_prefix("Identity")?;
+    let rest = rest.strip_prefix(char::is_whitespace)?;
+    let rest = rest.strip_prefix('"').unwrap_or(rest);
+    let identity = rest.strip_suffix('"').unwrap_or(rest);
+    (!identity.contains('\n')).then_some(identity)
+}
+
+/// N20.
+pub(super) fn of_mail_fields(doc: &mut Document<'_>) {
+    doc.collect_field("InternetMessageId", MESSAGE_ID);
+    doc.collect_field("Item.InternetMessageId", MESSAGE_ID);
+    doc.collect_field("NetworkMessageId", LOCAL_ID);
+    doc.collect_field("P1Sender", SENDER);
+    doc.collect_ecs("source.user.email", SENDER);
+    if doc.src.get("Recipients").and_then(Value::list).is_some() {
+        doc.collect_field("Recipients", TO);
+    }
+    if doc
+        .ecs
+        .at("destination.user.email")
+        .and_then(Value::list)
+        .is_some()
+    {
+        doc.collect_ecs("destination.user.email", TO);
+    }
+    doc.collect_field("SenderIp", RELATED_IP);
+    doc.collect_field("SenderIP", RELATED_IP);
+    doc.collect_field("Subject", SUBJECT);
+    doc.collect_field("Item.Subject", SUBJECT);
+}
+
+/// N21: `name.ext (123b); …`.
+pub(super) fn attachments(doc: &mut Document<'_>) -> Step {
+    let attachments = match doc.src.at("Item.Attachments") {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Text(text)) if text.is_empty() => return Ok(()),
+        Some(Value::Text(text)) => text.plain(doc.bump),
+        Some(_) => {
+            doc.note("Item.Attachments is not text");
+            return Ok(());
+        }
+    };
+    let mut files = doc.new_list();
+    for part in attachments.split(';').map(str::trim) {
+        if let Some((name, extension, size)) = attachment(part) {
+            let mut file = doc.new_object();
+            file.set(Text::literal("name"), Text::new(name, doc.bump));
+            file.set(Text::literal("extension"), Text::new(extension, doc.bump));
+            file.set(Text::literal("size"), doc.number(size));
+            let mut member = doc.new_object();
+            member.set(Text::literal("file"), Value::Object(file));
+            files.push(Value::Object(member));
+        }
+    }
+    doc.set(ATTACHMENTS, Value::List(files))
+}
+
+/// The name, extension and size in `name.ext (123b)`.
+fn attachment(part: &str) -> Option<(&str, &str, u64)> {
+    let (name, size) = part.strip_suffix(')')?.rsplit_once(" (")?;
+    let size = super::files::whole_number(size.strip_suffix('b')?)?;
+    let (_, extension) = name.rsplit_once('.')?;
+    Some((name, extension, size))
+}
+
+/// N24: mail in the `Data` of an alert.
+pub(super) fn of_alert_data(doc: &mut Document<'_>) -> Step {
+    let address = |doc: &Document<'_>, path: &str| {
+        let text = doc.src.at(path).and_then(Value::text)?;
+        split_address(text.plain(doc.bump)).is_some().then_some(())
+    };
+    if doc.src.get("Data").is_none() {
+        return Ok(());
+    }
+    if address(doc, "Data.f3u").is_some() {
+        doc.collect_field("Data.f3u", RELATED_USER);
+        doc.copy_if_unset("Data.f3u", "user.email")?;
+    }
+    if address(doc, "Data.suid").is_some() {
+        doc.collect_field("Data.suid", RELATED_USER);
+    }
+    for (path, list) in [("Data.tsd", SENDER), ("Data.trc", TO)] {
+        doc.collect_field(path, list);
+        if address(doc, path).is_some() {
+            doc.collect_field(path, RELATED_USER);
+        }
+    }
+    doc.collect_field("Data.aii", LOCAL_ID);
+    doc.collect_field("Data.imsgid", MESSAGE_ID);
+    doc.collect_field("Data.ms", SUBJECT);
+    Ok(())
+}
+
+/// N25: mail among the entities of an investigation. Returns what detected the threats.
+pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a>>, crate::document::Abort> {
+    let bump = doc.bump;
+    let collected = |doc: &Document<'a>, key: &str| {
+        let mut found = Vec::new_in(bump);
+        let entities = doc
+            .src
+            .at("Data.flattened.Entities")
+            .and_then(Value::list)
+            .unwrap_or_default();
+        for value in entities
+            .iter()
+            .filter_map(Value::object)
+            .filter_map(|entity: &Object<'a>| entity.get(key))
+        {
+            match value {
+                Value::List(members) => found.extend(members.iter().cloned()),
+                value if value.is_void() => {}
+                value => found.push(value.clone()),
+            }
+        }
+        found
+    };
+    if doc
+        .src
+        .at("Data.flattened.Entities")
+        .and_then(Value::list)
+        .is_none()
+    {
+        return Ok(doc.new_list());
+    }
+    let recipients = collected(doc, "Recipient");
+    for (key, list) in [
+        ("InternetMessageId", MESSAGE_ID),
+        ("NetworkMessageId", LOCAL_ID),
+        ("P1Sender", SENDER),
+        ("P2Sender", FROM),
+        ("Recipient", TO),
+        ("SenderIP", RELATED_IP),
+        ("Subject", SUBJECT),
+        ("Upn", RELATED_USER),
+    ] {
+        let found = Value::List(collected(doc, key));
+        doc.collect(&found, list);
+    }
+    if !recipients.is_empty() {
+        doc.set_if_unset("user.email", Value::List(recipients))?;
+    }
+    for key in ["OriginalDeliveryLocation", "PhishConfidenceLevel"] {
+        let found = collected(doc, key);
+        // The reference fails where the record has the field already; its own value is worth more.
+        if !found.is_empty() && doc.src.get(key).is_none() {
+            doc.src.set(Text::literal(key), Value::List(found));
+        }
+    }
+    Ok(collected(doc, "ThreatDetectionMethods"))
+}

@@ -1,0 +1,137 @@
+//! What surrounds every event: its original text, its time, its constants, and the record's way home.
+
+use super::java_text;
+use crate::document::{Document, Step};
+use crate::json::{Object, Text, Value};
+use crate::time;
+
+/// The key of the audit record in an envelope.
+pub(crate) const RECORD: &str = "o365audit";
+
+const ECS_VERSION: &str = "8.11.0";
+const KEEP_ORIGINAL: &str = "preserve_original_event";
+
+/// Step 1.
+pub(super) fn original(doc: &mut Document<'_>) -> Step {
+    if doc.profile.maps_newer_fields {
+        sweep_collector(doc);
+    }
+    if !doc.has("event.original") {
+        if let Some(message) = doc.ecs.remove("message") {
+            doc.ecs.remove_at("event.original");
+            doc.set("event.original", message)?;
+        }
+    } else if doc.profile.maps_newer_fields {
+        doc.ecs.remove("message");
+    }
+    if doc.has("event.original") || !wants_original(doc) {
+        return Ok(());
+    }
+    let text = if doc.profile.java_text_original && !doc.bare {
+        Value::Text(doc.text(&java_text::of_object(&doc.src)))
+    } else {
+        Value::Verbatim(doc.original)
+    };
+    doc.set("event.original", text)
+}
+
+/// N01: artefacts of a hosted collector.
+fn sweep_collector(doc: &mut Document<'_>) {
+    const KEYS: [&str; 3] = ["organization", "division", "team"];
+    if KEYS.iter().all(|key| doc.ecs.text(key).is_some()) {
+        for key in KEYS {
+            doc.ecs.remove(key);
+        }
+    }
+}
+
+fn wants_original(doc: &Document<'_>) -> bool {
+    doc.options.preserve_original
+        || match doc.ecs.get("tags") {
+            Some(Value::List(tags)) => tags
+                .iter()
+                .any(|tag| tag.text().is_some_and(|tag| tag.is(KEEP_ORIGINAL))),
+            Some(Value::Text(tag)) => tag.is(KEEP_ORIGINAL),
+            _ => false,
+        }
+}
+
+/// Step 2, and the configured tags.
+pub(super) fn constants(doc: &mut Document<'_>) -> Step {
+    for tag in &doc.options.tags {
+        let tag = doc.text(tag);
+        doc.append_unique("tags", tag);
+    }
+    doc.set("ecs.version", ECS_VERSION)?;
+    doc.set("event.kind", "event")?;
+    doc.append("event.type", "info");
+    doc.append("event.category", "web");
+    Ok(())
+}
+
+/// Step 4.
+pub(super) fn timestamp(doc: &mut Document<'_>) -> Step {
+    let Some(created) = doc.src.present("CreationTime") else {
+        return Ok(());
+    };
+    match created
+        .text()
+        .and_then(|created| time::to_utc(created.plain(doc.bump)))
+    {
+        Some(utc) => {
+            let utc = doc.text(&utc);
+            doc.set("@timestamp", utc)
+        }
+        None => doc.fault("CreationTime is not a date"),
+    }
+}
+
+/// Step 8.
+pub(super) fn user_id(doc: &mut Document<'_>) -> Step {
+    copy_user_id(doc, "UserId")
+}
+
+/// The user's id from a field; newer references skip zero-length text (N08).
+pub(crate) fn copy_user_id(doc: &mut Document<'_>, from: &str) -> Step {
+    if doc.profile.maps_newer_fields && doc.src.get(from).is_some_and(Value::is_void) {
+        return Ok(());
+    }
+    doc.copy_as_text(from, "user.id")
+}
+
+/// Step 46. After an error in a profile that aborts, the record stays where it was.
+pub(super) fn put_back_record(doc: &mut Document<'_>, aborted: bool) {
+    let record = std::mem::replace(&mut doc.src, Object::new_in(doc.bump));
+    let path = if aborted { RECORD } else { "o365.audit" };
+    // An envelope may hold anything below `o365`; the record comes first.
+    if !aborted && doc.ecs.get("o365").is_some_and(|value| value.object().is_none()) {
+        doc.ecs.remove("o365");
+    }
+    if let Ok((parent, key)) = doc.ecs.parent_of(path, doc.bump) {
+        parent.set(Text::literal(key), Value::Object(record));
+    }
+}
+
+/// Step 49.
+pub(super) fn drop_unwanted(doc: &mut Document<'_>) {
+    doc.ecs.remove("_conf");
+    if doc.profile.java_text_original && !wants_original(doc) {
+        doc.ecs.remove_at("event.original");
+    }
+}
+
+/// N33 and the end of an aborted mapping.
+pub(super) fn pipeline_error(doc: &mut Document<'_>) {
+    let failed = doc
+        .ecs
+        .at("error.message")
+        .is_some_and(|message| !message.is_void());
+    let kept = doc.profile.java_text_original;
+    if !failed {
+        return;
+    }
+    if !kept {
+        doc.append_unique("tags", KEEP_ORIGINAL);
+    }
+    let _ = doc.set("event.kind", "pipeline_error");
+}

@@ -1,0 +1,115 @@
+//! The rules of the mapping, in the order of the specification: later steps see the results of earlier ones.
+
+mod addresses;
+mod devices;
+mod email;
+pub(crate) mod envelope;
+mod files;
+mod java_text;
+mod left_over;
+mod name_values;
+mod outcome;
+mod related;
+mod tenant;
+mod users;
+
+pub(crate) use addresses::{SERVER, is_ip};
+pub(crate) use envelope::copy_user_id;
+pub(crate) use files::file_size;
+pub(crate) use outcome::SEVERITIES;
+pub(crate) use users::split_address;
+
+use crate::document::{Document, Step};
+use crate::extensions;
+use crate::record_type;
+use crate::workload;
+
+/// Runs every rule over one event. It ends early only in a profile that aborts on errors.
+pub(crate) fn run(doc: &mut Document<'_>) -> Step {
+    // 1-6: what every event has.
+    envelope::original(doc)?;
+    envelope::constants(doc)?;
+    envelope::timestamp(doc)?;
+    left_over::numbers_to_text_early(doc)?;
+    if doc.profile.maps_newer_fields {
+        left_over::separate_objects(doc);
+        files::file_fields(doc)?;
+        left_over::parse_actions(doc);
+    }
+    doc.move_field("Id", "event.id")?;
+    left_over::list_base_type(doc);
+
+    // 7-14: the fields with a direct counterpart.
+    addresses::choose_client(doc)?;
+    envelope::user_id(doc)?;
+    doc.move_field("Workload", "event.provider")?;
+    doc.move_field("Operation", "event.action")?;
+    doc.move_field("OrganizationId", "organization.id")?;
+    left_over::parse_in_place(doc, "AdditionalInfo");
+    left_over::parse_in_place(doc, "OperationProperties");
+    doc.move_field("UserAgent", "user_agent.original")?;
+    record_type::event_code(doc)?;
+    outcome::event_outcome(doc)?;
+
+    // 15-20: fields that get another shape.
+    name_values::to_object(doc, "Parameters")?;
+    if doc.profile.maps_newer_fields {
+        email::of_parameters(doc)?;
+    }
+    left_over::platform(doc)?;
+    name_values::to_object(doc, "ExtendedProperties")?;
+    name_values::modified_properties(doc)?;
+    left_over::alert_links(doc);
+    outcome::event_severity(doc)?;
+
+    // 21-30: what only some services know.
+    workload::run(doc)?;
+
+    extensions::before_addresses(doc)?;
+
+    // 31-36: who, from where, to where.
+    addresses::client(doc)?;
+    addresses::server(doc)?;
+    addresses::endpoints(doc)?;
+    users::split_all(doc)?;
+    addresses::network_type(doc)?;
+
+    // 37-45: what is put together from the rest.
+    related::addresses_and_users(doc);
+    doc.move_field("ExtendedProperties.UserAgent", "user_agent.original")?;
+    tenant::organization_and_host(doc)?;
+    if doc.profile.maps_newer_fields {
+        email::of_mail_fields(doc);
+        email::attachments(doc)?;
+        left_over::dates(doc)?;
+    }
+    left_over::numbers_to_text_late(doc)?;
+    workload::alerts::data(doc)?;
+    if doc.profile.maps_newer_fields {
+        email::of_alert_data(doc)?;
+        let detection_methods = email::of_entities(doc)?;
+        devices::access_context(doc)?;
+        devices::additional_details(doc)?;
+        workload::exchange::aggregated(doc, detection_methods);
+        extensions::after_rules(doc)?;
+        related::everything_else(doc);
+    } else {
+        related::users_in_data(doc);
+        extensions::after_rules(doc)?;
+    }
+    extensions::at_the_end(doc);
+    Ok(())
+}
+
+/// What happens to every document, the aborted ones included.
+pub(crate) fn finish(doc: &mut Document<'_>, aborted: bool) {
+    envelope::put_back_record(doc, aborted);
+    if !aborted {
+        envelope::drop_unwanted(doc);
+    }
+    if doc.profile.prunes_empties {
+        doc.ecs.prune();
+    }
+    envelope::pipeline_error(doc);
+    doc.ecs.bring_to_front("@timestamp");
+}

@@ -1,0 +1,29 @@
+//! Microsoft Entra ID: changes of the directory, and sign-ins.
+//!
+//! | record | from | to |
+//! |---|---|---|
+//! | directory | `ObjectId` | `user.target.id` (a copy, whatever kind of object it is) |
+
+use crate::document::{Document, Step};
+
+/// §3.3.
+pub(super) fn directory(doc: &mut Document<'_>) -> Step {
+    if doc.src.get("ObjectId").is_none() {
+        doc.fault("ObjectId is missing")?;
+    }
+    doc.copy_field("ObjectId", "user.target.id")?;
+    let (action, kind) = match doc.action() {
+        "Add user." => ("added-user-account", "creation"),
+        "Update user." => ("modified-user-account", "change"),
+        "Delete user." => ("deleted-user-account", "deletion"),
+        _ => return Ok(()),
+    };
+    doc.set("event.action", action)?;
+    doc.classify(&["iam"], &["user", kind]);
+    Ok(())
+}
+
+/// §3.4.
+pub(super) fn sign_in(doc: &mut Document<'_>) {
+    doc.classify(&["authentication"], &["start", "access"]);
+}

@@ -1,0 +1,60 @@
+//! Exchange Online.
+//!
+//! | record | from | to |
+//! |---|---|---|
+//! | admin, item | `OrganizationName` | `organization.name` |
+//! | admin, item | `OriginatingServer` | `server.*` |
+//! | item | `MailboxOwnerUPN` | `user.email` |
+//! | item | `LogonUserSid` | `user.id`, if there is no other |
+//! | item | `LogonUserDisplayName` | `user.full_name` |
+//! | item | `ClientProcessName` | `process.name` |
+
+use bumpalo::collections::Vec;
+
+use crate::document::{Document, Step};
+use crate::json::{Text, Value};
+use crate::mapping::{SERVER, copy_user_id};
+use crate::record_type;
+
+/// §3.1: a cmdlet.
+pub(super) fn admin(doc: &mut Document<'_>) -> Step {
+    doc.move_field("OrganizationName", "organization.name")?;
+    doc.move_field("OriginatingServer", SERVER)
+}
+
+/// §3.2: something done to one item of a mailbox.
+pub(super) fn item(doc: &mut Document<'_>) -> Step {
+    if doc.profile.maps_newer_fields {
+        doc.append("event.category", "email");
+    }
+    doc.move_field("MailboxOwnerUPN", "user.email")?;
+    if !doc.has("user.id") {
+        copy_user_id(doc, "LogonUserSid")?;
+    }
+    doc.move_field("LogonUserDisplayName", "user.full_name")?;
+    doc.move_field("OrganizationName", "organization.name")?;
+    doc.move_field("OriginatingServer", SERVER)?;
+    doc.move_field("ClientIPAddress", "client._temp")?;
+    doc.move_field("ClientProcessName", "process.name")
+}
+
+/// N28: a bundle of accesses to a mailbox; and, for any record, what detected the threats in its entities.
+pub(crate) fn aggregated<'a>(doc: &mut Document<'a>, detection_methods: Vec<'a, Value<'a>>) {
+    if doc.record_type == Some(record_type::EXCHANGE_ITEM_AGGREGATED) {
+        doc.classify(&["email"], &["access"]);
+        for (from, to) in [
+            ("Messages", "ExchangeAggregatedMessages"),
+            ("Folders", "ExchangeAggregatedFolders"),
+        ] {
+            if let Some(value) = doc.src.remove(from) {
+                doc.src.set(Text::literal(to), value);
+            }
+        }
+    }
+    if !detection_methods.is_empty() {
+        doc.src.set(
+            Text::literal("ThreatDetectionMethods"),
+            Value::List(detection_methods),
+        );
+    }
+}
