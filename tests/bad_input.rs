@@ -11,25 +11,61 @@ struct Case {
 }
 
 fn case(config: impl Into<String>, says: &'static [&'static str]) -> Case {
-    Case { config: config.into(), says }
+    Case {
+        config: config.into(),
+        says,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mistake_has_a_message_with_place_cause_and_remedy() {
     let transform = |text: &str| format!("{SOURCE}transforms:\n  t: {{ inputs: [in], {text} }}\n{SINK}");
     let cases = [
-        case(format!("{SOURCE}{SINK}colour: red\n"), &["colour", "pipeline.yaml:5"]),
-        case("sources:\n  in: { type: file, path: in.ndjson, pathh: x }\n".to_owned() + SINK, &["pathh", "pipeline.yaml:2", "path"]),
-        case(format!("{SOURCE}{}", SINK.replace("out.ndjson", "${NO_SUCH_VARIABLE}")), &["NO_SUCH_VARIABLE", "pipeline.yaml:4"]),
-        case(format!("{SOURCE}{}", SINK.replace("[in]", "[inn]")), &["there is no output `inn`", "`in`", "pipeline.yaml:4"]),
-        case(transform("type: wasm, module: none.wasm"), &["none.wasm", "pipeline.yaml:4"]),
-        case(transform("type: wasm, module: core.wasm"), &["core WebAssembly module, not a component", "pipeline.yaml:4"]),
-        case(transform("type: wasm, module: other.wasm"), &["o365:transform/mapper@1.0.0", "pipeline.yaml:4"]),
-        case(transform("type: wasm, module: 'builtin:ecs', options: { colour: red }"), &["colour", "pipeline.yaml:4"]),
-        case(transform("type: remap, source: '.a = upcase('"), &["syntax error", "pipeline.yaml:4"]),
-        case(transform("type: remap, file: none.vrl"), &["none.vrl", "pipeline.yaml:4"]),
+        case(
+            format!("{SOURCE}{SINK}colour: red\n"),
+            &["colour", "pipeline.yaml:5"],
+        ),
+        case(
+            "sources:\n  in: { type: file, path: in.ndjson, pathh: x }\n".to_owned() + SINK,
+            &["pathh", "pipeline.yaml:2", "path"],
+        ),
+        case(
+            format!("{SOURCE}{}", SINK.replace("out.ndjson", "${NO_SUCH_VARIABLE}")),
+            &["NO_SUCH_VARIABLE", "pipeline.yaml:4"],
+        ),
+        case(
+            format!("{SOURCE}{}", SINK.replace("[in]", "[inn]")),
+            &["there is no output `inn`", "`in`", "pipeline.yaml:4"],
+        ),
+        case(
+            transform("type: wasm, module: none.wasm"),
+            &["none.wasm", "pipeline.yaml:4"],
+        ),
+        case(
+            transform("type: wasm, module: core.wasm"),
+            &["core WebAssembly module, not a component", "pipeline.yaml:4"],
+        ),
+        case(
+            transform("type: wasm, module: other.wasm"),
+            &["o365:transform/mapper@1.0.0", "pipeline.yaml:4"],
+        ),
+        case(
+            transform("type: wasm, module: 'builtin:ecs', options: { colour: red }"),
+            &["colour", "pipeline.yaml:4"],
+        ),
+        case(
+            transform("type: remap, source: '.a = upcase('"),
+            &["syntax error", "pipeline.yaml:4"],
+        ),
+        case(
+            transform("type: remap, file: none.vrl"),
+            &["none.vrl", "pipeline.yaml:4"],
+        ),
         case(transform("type: rename"), &["rename", "remap", "pipeline.yaml:4"]),
-        case(SOURCE.replace("in.ndjson", "missing.ndjson") + SINK, &["missing.ndjson", "pipeline.yaml:2"]),
+        case(
+            SOURCE.replace("in.ndjson", "missing.ndjson") + SINK,
+            &["missing.ndjson", "pipeline.yaml:2"],
+        ),
         case("sources: [".to_owned(), &["pipeline.yaml:1"]),
         case(SINK, &["no source is configured"]),
     ];
@@ -42,9 +78,16 @@ async fn every_mistake_has_a_message_with_place_cause_and_remedy() {
         for command in ["validate", "run"] {
             let output = output(host(home.path()).args([command, "--config", "pipeline.yaml"])).await;
             let told = stderr(&output);
-            assert_eq!(output.status.code(), Some(78), "{command} of\n{config}\nsaid\n{told}");
+            assert_eq!(
+                output.status.code(),
+                Some(78),
+                "{command} of\n{config}\nsaid\n{told}"
+            );
             for word in says {
-                assert!(told.contains(word), "{command} does not say `{word}` of\n{config}\nbut\n{told}");
+                assert!(
+                    told.contains(word),
+                    "{command} does not say `{word}` of\n{config}\nbut\n{told}"
+                );
             }
             assert!(!home.path().join("out.ndjson").exists(), "something was started");
         }

@@ -39,7 +39,10 @@ async fn same_bytes(records: &[String], options: &str) {
 
 /// The events of all fixture files below a folder, each on one line.
 fn events(folder: &Path) -> Vec<String> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     let mut events = Vec::new();
     for file in files {
@@ -47,7 +50,9 @@ fn events(folder: &Path) -> Vec<String> {
             // Configurations, not events.
         } else if file.is_dir() {
             events.extend(self::events(&file));
-        } else if file.extension().is_some_and(|extension| extension == "json") && !file.to_string_lossy().contains("-expected") {
+        } else if file.extension().is_some_and(|extension| extension == "json")
+            && !file.to_string_lossy().contains("-expected")
+        {
             let text = std::fs::read_to_string(&file).unwrap();
             let fixture: serde_json::Value = serde_json::from_str(&text).unwrap();
             let members = fixture["events"].as_array().into_iter().flatten();
@@ -57,12 +62,20 @@ fn events(folder: &Path) -> Vec<String> {
     events
 }
 
-const PROFILES: [&str; 3] = ["{}", r#"{"profile":"elastic-2.5","extensions":false}"#, r#"{"extensions":false}"#];
+const PROFILES: [&str; 3] = [
+    "{}",
+    r#"{"profile":"elastic-2.5","extensions":false}"#,
+    r#"{"extensions":false}"#,
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_every_fixture() {
     let records = events(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"));
-    assert!(records.len() >= 20, "only {} fixture events were found", records.len());
+    assert!(
+        records.len() >= 20,
+        "only {} fixture events were found",
+        records.len()
+    );
     for options in PROFILES {
         same_bytes(&records, options).await;
     }
@@ -80,9 +93,13 @@ async fn on_every_golden_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_every_real_event() {
-    let Some(corpus) = shared("corpus/audit-real.ndjson.gz") else { return };
+    let Some(corpus) = shared("corpus/audit-real.ndjson.gz") else {
+        return;
+    };
     let mut text = String::new();
-    flate2::read::MultiGzDecoder::new(std::fs::File::open(corpus).unwrap()).read_to_string(&mut text).unwrap();
+    flate2::read::MultiGzDecoder::new(std::fs::File::open(corpus).unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
     let records: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
     assert_eq!(records.len(), 2_690);
     same_bytes(&records, "{}").await;

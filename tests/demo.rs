@@ -20,17 +20,35 @@ async fn the_same_seed_gives_the_same_output() {
     assert!(first != other, "two seeds give the same events");
 
     let documents = lines(&first);
-    let ids: BTreeSet<_> = documents.iter().map(|document| document["event"]["id"].to_string()).collect();
+    let ids: BTreeSet<_> = documents
+        .iter()
+        .map(|document| document["event"]["id"].to_string())
+        .collect();
     assert_eq!((documents.len(), ids.len()), (300, 300));
-    let tenants: BTreeSet<_> = documents.iter().map(|document| document["organization"]["id"].to_string()).collect();
+    let tenants: BTreeSet<_> = documents
+        .iter()
+        .map(|document| document["organization"]["id"].to_string())
+        .collect();
     assert_eq!(tenants.len(), 2);
     for document in &documents {
-        assert_eq!(document["event"]["dataset"], "o365.audit", "mapped in the component: {document}");
+        assert_eq!(
+            document["event"]["dataset"], "o365.audit",
+            "mapped in the component: {document}"
+        );
         assert_eq!(document["labels"]["env"], "demo", "refined in VRL: {document}");
     }
     assert!(summary.contains("300 events"), "{summary}");
-    for content_type in ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"] {
-        assert!(summary.contains(content_type), "{content_type} is missing:\n{summary}");
+    for content_type in [
+        "Audit.AzureActiveDirectory",
+        "Audit.Exchange",
+        "Audit.SharePoint",
+        "Audit.General",
+        "DLP.All",
+    ] {
+        assert!(
+            summary.contains(content_type),
+            "{content_type} is missing:\n{summary}"
+        );
     }
     assert!(summary.contains("events/s"), "{summary}");
 }
@@ -39,6 +57,9 @@ async fn the_same_seed_gives_the_same_output() {
 async fn any_number_of_events_and_tenants() {
     let (text, _) = demo(&["--events", "37", "--tenants", "3"]).await;
     let documents = lines(&text);
-    let tenants: BTreeSet<_> = documents.iter().map(|document| document["organization"]["id"].to_string()).collect();
+    let tenants: BTreeSet<_> = documents
+        .iter()
+        .map(|document| document["organization"]["id"].to_string())
+        .collect();
     assert_eq!((documents.len(), tenants.len()), (37, 3));
 }

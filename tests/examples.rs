@@ -5,8 +5,11 @@ use std::path::Path;
 use crate::support::{host, output, stderr};
 
 /// A certificate and files that the examples name are made here: an example must not ship a key.
-const ENVIRONMENT: [(&str, &str); 3] =
-    [("O365_APPLICATION_ID", "11111111-2222-3333-4444-555555555555"), ("O365_CLIENT_SECRET", "secret"), ("O365_KEY_PASSPHRASE", "secret")];
+const ENVIRONMENT: [(&str, &str); 3] = [
+    ("O365_APPLICATION_ID", "11111111-2222-3333-4444-555555555555"),
+    ("O365_CLIENT_SECRET", "secret"),
+    ("O365_KEY_PASSPHRASE", "secret"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_valid() {
@@ -20,8 +23,21 @@ async fn every_example_is_valid() {
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
-        let output = output(host(home.path()).args(["validate", "--config"]).arg(&path).envs(ENVIRONMENT).env("COMPONENT", &component)).await;
-        assert_eq!(output.status.code(), Some(0), "{}:\n{}", path.display(), stderr(&output));
+        let output = output(
+            host(home.path())
+                .args(["validate", "--config"])
+                .arg(&path)
+                .envs(ENVIRONMENT)
+                .env("COMPONENT", &component),
+        )
+        .await;
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}:\n{}",
+            path.display(),
+            stderr(&output)
+        );
         seen += 1;
     }
     assert!(seen >= 4, "only {seen} examples were found");

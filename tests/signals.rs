@@ -9,11 +9,22 @@ use crate::support::{Lab, PATIENCE, signal, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_drains_and_exits_with_0() {
-    let lab = Lab::new(SimulatorConfig::demo(6, 1, 200), "  out: { type: file, inputs: [ecs], path: out.ndjson }").await;
+    let lab = Lab::new(
+        SimulatorConfig::demo(6, 1, 200),
+        "  out: { type: file, inputs: [ecs], path: out.ndjson }",
+    )
+    .await;
     let mut child = lab.run(&[]).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(|| lab.delivered("out.ndjson").len() == 200, || format!("{} of 200", lab.delivered("out.ndjson").len())).await;
+    wait_for(
+        || lab.delivered("out.ndjson").len() == 200,
+        || format!("{} of 200", lab.delivered("out.ndjson").len()),
+    )
+    .await;
     signal(&child, "TERM").await;
-    let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it does not end").unwrap();
+    let status = tokio::time::timeout(PATIENCE, child.wait())
+        .await
+        .expect("it does not end")
+        .unwrap();
     assert_eq!(status.code(), Some(0));
     assert!(lab.delivered("out.ndjson").values().all(|count| *count == 1));
 }
@@ -21,7 +32,11 @@ async fn sigterm_drains_and_exits_with_0() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_exits_at_once() {
     // Nobody reads what the console sink writes, so the pipeline cannot drain.
-    let lab = Lab::new(SimulatorConfig::demo(6, 1, 2_000), "  out: { type: console, inputs: [ecs] }").await;
+    let lab = Lab::new(
+        SimulatorConfig::demo(6, 1, 2_000),
+        "  out: { type: console, inputs: [ecs] }",
+    )
+    .await;
     let mut child = lab.run(&[]).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -37,8 +52,14 @@ async fn a_second_signal_exits_at_once() {
         }
         false
     };
-    assert!(tokio::time::timeout(PATIENCE, draining).await.unwrap(), "it ended at the first signal");
+    assert!(
+        tokio::time::timeout(PATIENCE, draining).await.unwrap(),
+        "it ended at the first signal"
+    );
     signal(&child, "TERM").await;
-    let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it does not end").unwrap();
+    let status = tokio::time::timeout(PATIENCE, child.wait())
+        .await
+        .expect("it does not end")
+        .unwrap();
     assert_eq!(status.code(), Some(143));
 }

@@ -20,13 +20,24 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// The program, with its log and its cache where the test wants them.
 pub(crate) fn host(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_o365-host"));
-    command.env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.current_dir(home).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
 pub(crate) async fn output(command: &mut Command) -> Output {
-    tokio::time::timeout(PATIENCE, command.output()).await.expect("the program takes too long").unwrap()
+    tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .expect("the program takes too long")
+        .unwrap()
 }
 
 /// Runs the program with the given standard input.
@@ -47,7 +58,9 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 pub(crate) fn lines(text: &[u8]) -> Vec<serde_json::Value> {
     let text = std::str::from_utf8(text).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 /// A simulator and a directory with a configuration that reads from it.
@@ -63,8 +76,11 @@ impl Lab {
         // The program has the machine's clock, so the simulator must have it too.
         simulator.clock = o365_simulator::SimClock::running(now());
         let (application_id, secret) = (simulator.application_id.clone(), simulator.client_secret.clone());
-        let tenants: String =
-            simulator.tenants.iter().map(|tenant| format!("\n      - {{ id: {}, name: {} }}", tenant.id, tenant.name)).collect();
+        let tenants: String = simulator
+            .tenants
+            .iter()
+            .map(|tenant| format!("\n      - {{ id: {}, name: {} }}", tenant.id, tenant.name))
+            .collect();
         let simulator = Simulator::start_local(simulator).await.unwrap();
         let url = simulator.base_url();
         let config = format!(
@@ -75,13 +91,20 @@ impl Lab {
         );
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("pipeline.yaml"), config).unwrap();
-        Self { simulator, dir, secret }
+        Self {
+            simulator,
+            dir,
+            secret,
+        }
     }
 
     /// `run` with the lab's configuration.
     pub(crate) fn run(&self, arguments: &[&str]) -> Command {
         let mut command = host(self.dir.path());
-        command.args(["run", "--config", "pipeline.yaml"]).args(arguments).env("SECRET", &self.secret);
+        command
+            .args(["run", "--config", "pipeline.yaml"])
+            .args(arguments)
+            .env("SECRET", &self.secret);
         command
     }
 
@@ -93,10 +116,15 @@ impl Lab {
     pub(crate) fn delivered(&self, name: &str) -> BTreeMap<String, usize> {
         let text = std::fs::read(self.path(name)).unwrap_or_default();
         // A killed program may have left half a line.
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
         let mut counts = BTreeMap::new();
         for document in lines(&text[..whole]) {
-            let id = document["event"]["id"].as_str().unwrap_or_else(|| panic!("no event.id: {document}"));
+            let id = document["event"]["id"]
+                .as_str()
+                .unwrap_or_else(|| panic!("no event.id: {document}"));
             *counts.entry(id.to_owned()).or_default() += 1;
         }
         counts
@@ -104,7 +132,12 @@ impl Lab {
 
     /// Every event that the simulator has.
     pub(crate) fn existing(&self) -> BTreeSet<String> {
-        self.simulator.handle().all_event_ids().unwrap().into_iter().collect()
+        self.simulator
+            .handle()
+            .all_event_ids()
+            .unwrap()
+            .into_iter()
+            .collect()
     }
 
     pub(crate) fn secret(&self) -> &str {
@@ -127,16 +160,25 @@ pub(crate) async fn wait_for(mut state: impl FnMut() -> bool, describe: impl FnO
 
 pub(crate) async fn signal(child: &Child, name: &str) {
     let pid = child.id().expect("the program still runs").to_string();
-    let status = Command::new("kill").args(["-s", name, &pid]).status().await.unwrap();
+    let status = Command::new("kill")
+        .args(["-s", name, &pid])
+        .status()
+        .await
+        .unwrap();
     assert!(status.success(), "kill -s {name} {pid}");
 }
 
 /// A folder of third-party data beside the project; tests without it say so loudly.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared")
+        .join(path);
     if path.exists() {
         return Some(path);
     }
-    eprintln!("\n!!! SKIPPED: {} is not there, and this test needs it\n", path.display());
+    eprintln!(
+        "\n!!! SKIPPED: {} is not there, and this test needs it\n",
+        path.display()
+    );
     None
 }

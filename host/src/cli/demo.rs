@@ -52,7 +52,9 @@ pub(super) async fn demo(args: Args) -> Result<u8, Failed> {
     let now = config.clock.now();
     let started = tokio::time::Instant::now();
     let source = source_config(&config);
-    let simulator = Simulator::start_local(config).await.context("starting the simulator failed")?;
+    let simulator = Simulator::start_local(config)
+        .await
+        .context("starting the simulator failed")?;
     let source = source(&simulator)?;
     let collected = Collected::default();
     let data = tempfile::tempdir().context("making a temporary directory failed")?;
@@ -60,10 +62,28 @@ pub(super) async fn demo(args: Args) -> Result<u8, Failed> {
     let pipeline = Pipeline {
         sources: IndexMap::from([("o365".into(), Box::new(source) as Box<dyn SourceConfig>)]),
         transforms: IndexMap::from([
-            ("ecs".into(), (vec!["o365".to_owned()], Box::new(WasmConfig::new("builtin:ecs", json!({}))) as _)),
-            ("refine".into(), (vec!["ecs".to_owned()], Box::new(RemapConfig::from_source(PROGRAM)) as _)),
+            (
+                "ecs".into(),
+                (
+                    vec!["o365".to_owned()],
+                    Box::new(WasmConfig::new("builtin:ecs", json!({}))) as _,
+                ),
+            ),
+            (
+                "refine".into(),
+                (
+                    vec!["ecs".to_owned()],
+                    Box::new(RemapConfig::from_source(PROGRAM)) as _,
+                ),
+            ),
         ]),
-        sinks: IndexMap::from([("out".into(), (vec!["refine".to_owned()], Box::new(CollectConfig(collected.clone())) as _))]),
+        sinks: IndexMap::from([(
+            "out".into(),
+            (
+                vec!["refine".to_owned()],
+                Box::new(CollectConfig(collected.clone())) as _,
+            ),
+        )]),
         workers: pipeline::default_workers(),
         config_dir: ".".into(),
         data_dir: data.path().to_owned(),
@@ -77,7 +97,8 @@ pub(super) async fn demo(args: Args) -> Result<u8, Failed> {
     };
     let plan = topology::plan(&pipeline).expect("the demonstration's pipeline is connected");
     let topology = topology::build(&pipeline, &plan, &environment).await;
-    let topology = topology.map_err(|failure| anyhow::anyhow!("building the demonstration failed: {failure:?}"))?;
+    let topology =
+        topology.map_err(|failure| anyhow::anyhow!("building the demonstration failed: {failure:?}"))?;
     let run = async {
         let result = topology.run(&shutdown, Duration::from_secs(10)).await;
         simulator.stop().await;
@@ -89,16 +110,25 @@ pub(super) async fn demo(args: Args) -> Result<u8, Failed> {
     };
     let elapsed = started.elapsed();
     let terminal = std::io::stdout().is_terminal();
-    let codec = if terminal && !args.json { Codec::Pretty } else { Codec::Json };
+    let codec = if terminal && !args.json {
+        Codec::Pretty
+    } else {
+        Codec::Json
+    };
     print(&collected, codec, terminal && !args.json).context("writing to standard output failed")?;
     summary(&collected, elapsed).context("writing to standard error failed")?;
     Ok(EXIT_OK)
 }
 
 /// The source's configuration as a person would write it, once the simulator's address is known.
-fn source_config(config: &SimulatorConfig) -> impl Fn(&RunningSimulator) -> Result<O365AuditConfig, Failed> + use<> {
-    let tenants: Vec<_> =
-        config.tenants.iter().map(|tenant| json!({"id": tenant.id.to_string(), "name": tenant.name})).collect();
+fn source_config(
+    config: &SimulatorConfig,
+) -> impl Fn(&RunningSimulator) -> Result<O365AuditConfig, Failed> + use<> {
+    let tenants: Vec<_> = config
+        .tenants
+        .iter()
+        .map(|tenant| json!({"id": tenant.id.to_string(), "name": tenant.name}))
+        .collect();
     let (application_id, client_secret) = (config.application_id.clone(), config.client_secret.clone());
     move |simulator| {
         let url = simulator.base_url();
@@ -137,5 +167,9 @@ fn summary(collected: &Collected, elapsed: Duration) -> std::io::Result<()> {
         writeln!(out, "  {events:>8}  {action}")?;
     }
     let rate = counts.events as f64 / elapsed.as_secs_f64();
-    writeln!(out, "{:.2} seconds, {rate:.0} events/s, from the start of the simulator to the last event", elapsed.as_secs_f64())
+    writeln!(
+        out,
+        "{:.2} seconds, {rate:.0} events/s, from the start of the simulator to the last event",
+        elapsed.as_secs_f64()
+    )
 }

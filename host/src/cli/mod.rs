@@ -35,7 +35,13 @@ pub struct Cli {
     log_format: LogFormat,
 
     /// What is logged: a level (error, warn, info, debug, trace) or directives such as `o365_source=debug,info`.
-    #[arg(long, global = true, default_value = "info", env = "O365_LOG", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "info",
+        env = "O365_LOG",
+        value_name = "FILTER"
+    )]
     log_level: String,
 }
 

@@ -39,7 +39,10 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     }
     let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
     let pipeline = Pipeline {
-        sources: std::mem::take(&mut config.sources).into_iter().map(|(key, entry)| (key, entry.config)).collect(),
+        sources: std::mem::take(&mut config.sources)
+            .into_iter()
+            .map(|(key, entry)| (key, entry.config))
+            .collect(),
         transforms: std::mem::take(&mut config.transforms)
             .into_iter()
             .map(|(key, entry)| (key, (inputs(entry.inputs), entry.config)))
@@ -52,14 +55,21 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
         config_dir: config.config_dir.clone(),
         data_dir: config.data_dir.clone(),
     };
-    Ok(Loaded { grace: config.shutdown_grace, config, pipeline })
+    Ok(Loaded {
+        grace: config.shutdown_grace,
+        config,
+        pipeline,
+    })
 }
 
 impl Loaded {
     /// Resolves names.
     pub(super) fn plan(&self) -> Result<Plan, Failed> {
         plan(&self.pipeline).map_err(|problems| {
-            let problems = problems.into_iter().map(|problem| self.locate_plan(problem)).collect();
+            let problems = problems
+                .into_iter()
+                .map(|problem| self.locate_plan(problem))
+                .collect();
             render(&ConfigErrors::from_problems(problems))
         })
     }
@@ -67,13 +77,20 @@ impl Loaded {
     /// Points the problems of components at the file.
     pub(super) fn refuse(&self, failure: BuildFailure) -> Failed {
         let locate = |(key, problem): (ComponentKey, Problem)| self.config.locate(&key, &problem);
-        render(&ConfigErrors::from_problems(failure.0.into_iter().map(locate).collect()))
+        render(&ConfigErrors::from_problems(
+            failure.0.into_iter().map(locate).collect(),
+        ))
     }
 
     fn locate_plan(&self, problem: PlanProblem) -> ConfigProblem {
         match &problem.component {
-            Some(key) => self.config.locate_input(key, problem.input, &problem.message, problem.hint.as_deref()),
-            None => self.config.locate_path("", &problem.message, problem.hint.as_deref()),
+            Some(key) => {
+                self.config
+                    .locate_input(key, problem.input, &problem.message, problem.hint.as_deref())
+            }
+            None => self
+                .config
+                .locate_path("", &problem.message, problem.hint.as_deref()),
         }
     }
 }
@@ -92,7 +109,13 @@ pub(super) fn environment(
     let cache = data_dir.map(|dir| dir.join("cache").join("wasm"));
     let engine = WasmEngine::new(cache)
         .map_err(|error| anyhow::anyhow!("starting the WebAssembly engine failed: {error:#}"))?;
-    Ok(Environment { clock: Arc::new(SystemClock), shutdown, mode, dead_letters, engine: Arc::new(engine) })
+    Ok(Environment {
+        clock: Arc::new(SystemClock),
+        shutdown,
+        mode,
+        dead_letters,
+        engine: Arc::new(engine),
+    })
 }
 
 /// One worker for each core.
@@ -102,7 +125,11 @@ pub(super) fn default_workers() -> usize {
 
 /// Where commands without a configuration keep compiled components, if there is a home for that.
 pub(super) fn user_cache_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
     Some(base.join("o365-host"))
 }

@@ -26,7 +26,11 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
         warn!(%output, "nothing reads from this output: its events are dropped");
     }
     let shutdown = ShutdownTrigger::new();
-    let mode = if args.once { RunMode::Once } else { RunMode::Continuous };
+    let mode = if args.once {
+        RunMode::Once
+    } else {
+        RunMode::Continuous
+    };
     let dead_letters = Target::Directory(loaded.pipeline.data_dir.join("dead-letters"));
     let data_dir = loaded.pipeline.data_dir.clone();
     let environment = pipeline::environment(Some(&data_dir), mode, shutdown.signal(), dead_letters)?;

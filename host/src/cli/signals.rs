@@ -18,7 +18,9 @@ pub(super) async fn listen(trigger: ShutdownTrigger) {
     signals.next().await;
     trigger.shutdown();
     signals.next().await;
-    super::report::line("second signal: exiting at once; what was not delivered will be sent again at the next start");
+    super::report::line(
+        "second signal: exiting at once; what was not delivered will be sent again at the next start",
+    );
     #[expect(clippy::exit, reason = "the second signal asks for exactly that")]
     std::process::exit(EXIT_KILLED);
 }
@@ -33,7 +35,10 @@ struct Signals {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) {

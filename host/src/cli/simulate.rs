@@ -49,16 +49,24 @@ pub(super) async fn simulate(args: Args) -> Result<u8, Failed> {
     config.upcoming = args.upcoming;
     config.files = args.file;
     if let Some(path) = &args.faults {
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading `{}` failed", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("reading `{}` failed", path.display()))?;
         config.faults = serde_json::from_str(&text).map_err(|error| {
-            Failed::Config(format!("error: {}:{}:{}: {error}", path.display(), error.line(), error.column()))
+            Failed::Config(format!(
+                "error: {}:{}:{}: {error}",
+                path.display(),
+                error.line(),
+                error.column()
+            ))
         })?;
     }
     let introduction = introduction(&config);
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("listening on {} failed", args.listen))?;
-    let mut simulator = Simulator::start(config, listener).await.context("starting the simulator failed")?;
+    let mut simulator = Simulator::start(config, listener)
+        .await
+        .context("starting the simulator failed")?;
     report::line(&format!("simulator on {}\n{introduction}", simulator.base_url()));
     let shutdown = ShutdownTrigger::new();
     let signal = shutdown.signal();
@@ -72,7 +80,11 @@ pub(super) async fn simulate(args: Args) -> Result<u8, Failed> {
 }
 
 fn introduction(config: &SimulatorConfig) -> String {
-    let tenants = config.tenants.iter().take(10).map(|tenant| format!("\n  tenant          {}  {}", tenant.id, tenant.name));
+    let tenants = config
+        .tenants
+        .iter()
+        .take(10)
+        .map(|tenant| format!("\n  tenant          {}  {}", tenant.id, tenant.name));
     format!(
         "  application_id  {}\n  client_secret   {}{}",
         config.application_id,

@@ -59,7 +59,11 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
         }
         None => (None, std::time::Duration::from_secs(60)),
     };
-    let from_args = if loaded.is_none() { Some(pipeline_of(&args)?) } else { None };
+    let from_args = if loaded.is_none() {
+        Some(pipeline_of(&args)?)
+    } else {
+        None
+    };
     let pipeline = match (&loaded, &from_args) {
         (Some(loaded), _) => &loaded.pipeline,
         (None, Some(pipeline)) => pipeline,
@@ -70,12 +74,18 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
         None => refuse_args(&failure),
     };
     let plan = topology::plan(pipeline).map_err(|problems| {
-        let lines: Vec<_> = problems.into_iter().map(|problem| format!("error: {}", problem.message)).collect();
+        let lines: Vec<_> = problems
+            .into_iter()
+            .map(|problem| format!("error: {}", problem.message))
+            .collect();
         Failed::Config(lines.join("\n"))
     })?;
     let cache = pipeline::user_cache_dir();
-    let environment = pipeline::environment(cache.as_deref(), RunMode::Once, shutdown.signal(), dead_letters)?;
-    let topology = topology::build(pipeline, &plan, &environment).await.map_err(refuse)?;
+    let environment =
+        pipeline::environment(cache.as_deref(), RunMode::Once, shutdown.signal(), dead_letters)?;
+    let topology = topology::build(pipeline, &plan, &environment)
+        .await
+        .map_err(refuse)?;
     let failed = tokio::select! {
         result = topology.run(&shutdown, grace) => result.map_err(anyhow::Error::from)?,
         () = signals::listen(shutdown.clone()) => unreachable!("listening for signals never ends"),
@@ -83,8 +93,12 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
     if failed == 0 {
         return Ok(EXIT_OK);
     }
-    let place = args.failed.map_or_else(|| "above".to_owned(), |file| format!("in `{}`", file.display()));
-    report::line(&format!("error: {failed} event(s) could not be transformed; they are {place}, with the reason"));
+    let place = args
+        .failed
+        .map_or_else(|| "above".to_owned(), |file| format!("in `{}`", file.display()));
+    report::line(&format!(
+        "error: {failed} event(s) could not be transformed; they are {place}, with the reason"
+    ));
     Ok(EXIT_FAILED)
 }
 
@@ -94,20 +108,37 @@ fn pipeline_of(args: &Args) -> Result<Pipeline, Failed> {
     let mut last = STDIN.to_owned();
     if let Some(module) = &args.wasm {
         let options = args.options.as_deref().unwrap_or("{}");
-        let options = serde_json::from_str(options).context("--options is not JSON").map_err(|error| {
-            Failed::Config(format!("error: {error:#}\n  help: write an object like '{{\"profile\": \"current\"}}'"))
-        })?;
+        let options = serde_json::from_str(options)
+            .context("--options is not JSON")
+            .map_err(|error| {
+                Failed::Config(format!(
+                    "error: {error:#}\n  help: write an object like '{{\"profile\": \"current\"}}'"
+                ))
+            })?;
         let config = WasmConfig::new(module.clone(), options);
-        pipeline.transforms.insert("--wasm".into(), (vec![last], Box::new(config)));
+        pipeline
+            .transforms
+            .insert("--wasm".into(), (vec![last], Box::new(config)));
         last = "--wasm".to_owned();
     }
     for (number, file) in args.vrl.iter().enumerate() {
-        let key = ComponentKey::new(if number == 0 { "--vrl".to_owned() } else { format!("--vrl#{}", number + 1) });
-        let config = RemapConfig { drop_on_error: true, ..RemapConfig::from_file(file.display().to_string()) };
-        pipeline.transforms.insert(key.clone(), (vec![last], Box::new(config)));
+        let key = ComponentKey::new(if number == 0 {
+            "--vrl".to_owned()
+        } else {
+            format!("--vrl#{}", number + 1)
+        });
+        let config = RemapConfig {
+            drop_on_error: true,
+            ..RemapConfig::from_file(file.display().to_string())
+        };
+        pipeline
+            .transforms
+            .insert(key.clone(), (vec![last], Box::new(config)));
         last = key.to_string();
     }
-    pipeline.sinks.insert(STDOUT.into(), (vec![last], Box::new(ConsoleConfig::default())));
+    pipeline
+        .sinks
+        .insert(STDOUT.into(), (vec![last], Box::new(ConsoleConfig::default())));
     Ok(pipeline)
 }
 
@@ -133,19 +164,34 @@ fn replace_ends(pipeline: &mut Pipeline) {
         }
         renamed
     };
-    let all: Vec<String> = pipeline.sinks.values().flat_map(|(inputs, _)| inputs.clone()).collect();
+    let all: Vec<String> = pipeline
+        .sinks
+        .values()
+        .flat_map(|(inputs, _)| inputs.clone())
+        .collect();
     for (inputs, _) in pipeline.transforms.values_mut() {
         *inputs = rename(inputs);
     }
     let ends = empty(&pipeline.config_dir);
     pipeline.sources = ends.sources;
-    pipeline.sinks = IndexMap::from([(STDOUT.into(), (rename(&all), Box::new(ConsoleConfig::default()) as _))]);
+    pipeline.sinks = IndexMap::from([(
+        STDOUT.into(),
+        (rename(&all), Box::new(ConsoleConfig::default()) as _),
+    )]);
 }
 
 fn refuse_args(failure: &BuildFailure) -> Failed {
     let lines = failure.0.iter().map(|(key, problem)| {
-        let help = problem.hint.as_ref().map(|hint| format!("\n  help: {hint}")).unwrap_or_default();
-        let argument = if problem.field == "options" { "--options" } else { key.as_str() };
+        let help = problem
+            .hint
+            .as_ref()
+            .map(|hint| format!("\n  help: {hint}"))
+            .unwrap_or_default();
+        let argument = if problem.field == "options" {
+            "--options"
+        } else {
+            key.as_str()
+        };
         format!("error: {argument}: {}{help}", problem.message)
     });
     Failed::Config(lines.collect::<Vec<_>>().join("\n"))

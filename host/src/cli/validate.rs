@@ -19,9 +19,15 @@ pub(super) async fn validate(args: Args) -> Result<u8, Failed> {
     let plan = loaded.plan()?;
     // Nothing is written, not even the cache: compiled components are thrown away.
     let environment = pipeline::environment(None, RunMode::Once, ShutdownSignal::never(), Target::Stderr)?;
-    loaded.pipeline.validate(&environment).await.map_err(|failure| loaded.refuse(failure))?;
+    loaded
+        .pipeline
+        .validate(&environment)
+        .await
+        .map_err(|failure| loaded.refuse(failure))?;
     for output in &plan.unread {
-        report::line(&format!("warning: nothing reads from `{output}`: its events would be dropped"));
+        report::line(&format!(
+            "warning: nothing reads from `{output}`: its events would be dropped"
+        ));
     }
     let pipeline = &loaded.pipeline;
     report::line(&format!(

@@ -166,7 +166,10 @@ impl Builder<'_> {
     ) -> Vec<(ComponentKey, Source, Pump)> {
         let mut built = Vec::new();
         for (key, config) in &self.pipeline.sources {
-            if self.refuse(key, config.validate(&self.pipeline.context(key, self.environment))) {
+            if self.refuse(
+                key,
+                config.validate(&self.pipeline.context(key, self.environment)),
+            ) {
                 continue;
             }
             let fanout = fanout(self.plan, senders, key, None);
@@ -194,7 +197,8 @@ impl Builder<'_> {
     /// Whether there are problems; they are kept.
     fn refuse(&mut self, key: &ComponentKey, problems: Vec<Problem>) -> bool {
         let refused = !problems.is_empty();
-        self.problems.extend(problems.into_iter().map(|problem| (key.clone(), problem)));
+        self.problems
+            .extend(problems.into_iter().map(|problem| (key.clone(), problem)));
         refused
     }
 
