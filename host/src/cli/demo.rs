@@ -127,7 +127,7 @@ fn source_config(
     let tenants: Vec<_> = config
         .tenants
         .iter()
-        .map(|tenant| json!({"id": tenant.id.to_string(), "name": tenant.name}))
+        .map(|tenant| json!({"id": tenant.id, "name": tenant.name}))
         .collect();
     let (application_id, client_secret) = (config.application_id.clone(), config.client_secret.clone());
     move |simulator| {

@@ -66,23 +66,20 @@ impl Loaded {
     /// Resolves names.
     pub(super) fn plan(&self) -> Result<Plan, Failed> {
         plan(&self.pipeline).map_err(|problems| {
-            let problems = problems
-                .into_iter()
-                .map(|problem| self.locate_plan(problem))
-                .collect();
+            let problems = problems.iter().map(|problem| self.locate_plan(problem)).collect();
             render(&ConfigErrors::from_problems(problems))
         })
     }
 
     /// Points the problems of components at the file.
-    pub(super) fn refuse(&self, failure: BuildFailure) -> Failed {
-        let locate = |(key, problem): (ComponentKey, Problem)| self.config.locate(&key, &problem);
+    pub(super) fn refuse(&self, failure: &BuildFailure) -> Failed {
+        let locate = |(key, problem): &(ComponentKey, Problem)| self.config.locate(key, problem);
         render(&ConfigErrors::from_problems(
-            failure.0.into_iter().map(locate).collect(),
+            failure.0.iter().map(locate).collect(),
         ))
     }
 
-    fn locate_plan(&self, problem: PlanProblem) -> ConfigProblem {
+    fn locate_plan(&self, problem: &PlanProblem) -> ConfigProblem {
         match &problem.component {
             Some(key) => {
                 self.config

@@ -36,7 +36,7 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let environment = pipeline::environment(Some(&data_dir), mode, shutdown.signal(), dead_letters)?;
     let topology = match topology::build(&loaded.pipeline, &plan, &environment).await {
         Ok(topology) => topology,
-        Err(failure) => return Err(loaded.refuse(failure)),
+        Err(failure) => return Err(loaded.refuse(&failure)),
     };
     info!(config = %args.config.display(), data_dir = %data_dir.display(), "pipeline starts");
     let letters = tokio::select! {

@@ -57,7 +57,7 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
             let grace = loaded.grace;
             (Some(loaded), grace)
         }
-        None => (None, std::time::Duration::from_secs(60)),
+        None => (None, std::time::Duration::from_mins(1)),
     };
     let from_args = if loaded.is_none() {
         Some(pipeline_of(&args)?)
@@ -70,7 +70,7 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
         (None, None) => unreachable!("one of the two was just made"),
     };
     let refuse = |failure: BuildFailure| match &loaded {
-        Some(loaded) => loaded.refuse(failure),
+        Some(loaded) => loaded.refuse(&failure),
         None => refuse_args(&failure),
     };
     let plan = topology::plan(pipeline).map_err(|problems| {
@@ -118,8 +118,8 @@ fn pipeline_of(args: &Args) -> Result<Pipeline, Failed> {
         let config = WasmConfig::new(module.clone(), options);
         pipeline
             .transforms
-            .insert("--wasm".into(), (vec![last], Box::new(config)));
-        last = "--wasm".to_owned();
+            .insert("--wasm".into(), (vec![last.clone()], Box::new(config)));
+        "--wasm".clone_into(&mut last);
     }
     for (number, file) in args.vrl.iter().enumerate() {
         let key = ComponentKey::new(if number == 0 {

@@ -23,7 +23,7 @@ pub(super) async fn validate(args: Args) -> Result<u8, Failed> {
         .pipeline
         .validate(&environment)
         .await
-        .map_err(|failure| loaded.refuse(failure))?;
+        .map_err(|failure| loaded.refuse(&failure))?;
     for output in &plan.unread {
         report::line(&format!(
             "warning: nothing reads from `{output}`: its events would be dropped"

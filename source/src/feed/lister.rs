@@ -286,10 +286,12 @@ impl Lister<'_> {
                 return Ok(Err(Failure::Cooling(feed.shared.pace.until(again))));
             }
         }
-        // Remembered before, so that no crash makes it happen twice.
         self.start_attempt = Some(now);
+        let answer = client.start_subscription(feed.key.content_type).await;
+        // Remembered after the answer: a process that was killed before the request left must not wait a quarter of an
+        // hour at its next start. Killed between the two, it finds the subscription enabled.
         feed.shared.ledger.start_attempted(feed.row.feed, now).await?;
-        match client.start_subscription(feed.key.content_type).await {
+        match answer {
             Ok(()) => {
                 telemetry::subscription_started(&feed.key);
                 feed.subscribed.store(true, Ordering::Relaxed);
