@@ -1,5 +1,12 @@
 //! End-to-end tests: the program as its users run it, against the simulator. One file a promise.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test ends with a panic, and says aloud what it skips"
+)]
+
 mod support;
 
 mod bad_input;

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// No state of a test takes longer than this, on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The program, with its log and its cache where the test wants them.
 pub(crate) fn host(home: &Path) -> Command {
