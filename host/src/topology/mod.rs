@@ -1,8 +1,8 @@
 //! A pipeline: planned, built, run.
 //!
-//! 1. [`plan`] is pure: names resolve, there is no cycle, everything leads somewhere.
-//! 2. [`build`](build::build) makes every component; nothing runs, nothing is requested, nothing is written.
-//! 3. [`Topology::run`](run::Topology::run) runs one named task for each component until the sources have ended and
+//! 1. [`plan()`] is pure: names resolve, there is no cycle, everything leads somewhere.
+//! 2. [`build()`] makes every component; nothing runs, nothing is requested, nothing is written.
+//! 3. [`Topology::run`] runs one named task for each component until the sources have ended and
 //!    everything has flowed out.
 
 mod build;

@@ -1,8 +1,8 @@
 //! The component host: WebAssembly transforms in a sandbox.
 //!
-//! State is sorted by lifetime. Once a process: an [`Engine`](engine::WasmEngine) and its ticker. Once for each
-//! configured transform: a [`Module`](module::Module), checked, compiled and linked. Once for each worker thread: an
-//! [`Instance`](instance::Instance), replaced after a trap and after a bounded number of batches.
+//! State is sorted by lifetime. Once a process: an [`WasmEngine`] and its ticker. Once for each
+//! configured transform: a [`Module`], checked, compiled and linked. Once for each worker thread: an
+//! instance, replaced after a trap and after a bounded number of batches.
 //!
 //! A component gets a `log` import and nothing else: no WASI, no clock, no files, no network. A memory limit and a
 //! deadline are always on. A trap, a time-out or a bad answer costs at most the guilty event.
