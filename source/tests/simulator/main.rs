@@ -3,5 +3,4 @@
 mod complete;
 mod faults;
 mod restart;
-mod secrecy;
 mod world;

@@ -1,4 +1,9 @@
-//! What is said in logs, and what never is.
+//! What is said in logs, and what never is. Alone in its process, since subscribers of tests that run at the same time
+//! hide events from each other.
+
+#[path = "../simulator/world.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod world;
 
 use std::{
     io::Write,
@@ -92,7 +97,7 @@ async fn secrets_and_events_never_reach_a_log_nor_the_ledger() {
     let ledger = std::fs::read(world.ledger_path()).unwrap();
     let ledger = String::from_utf8_lossy(&ledger);
     let secret = world.config.client_secret.as_ref().unwrap().expose();
-    let id = crate::world::id(&collected.documents[0]);
+    let id = world::id(&collected.documents[0]);
     for text in [log.as_str(), &ledger] {
         assert!(!text.contains(secret), "a secret is told");
         // Tokens are JWTs.
