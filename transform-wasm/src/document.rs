@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::json::{Object, Text, Value};
 use crate::options::Options;
 use crate::profile::Profile;
+use crate::survey::Survey;
 
 /// `Err` ends the mapping of the event; only a profile that aborts on errors gives it.
 pub(crate) type Step = Result<(), Abort>;
@@ -32,6 +33,8 @@ pub(crate) struct Document<'a> {
     pub(crate) original: &'a str,
     /// Whether the record came alone, without an envelope.
     pub(crate) bare: bool,
+    /// What families of fields the record has.
+    pub(crate) survey: Survey,
     /// `RecordType`, where it is a number that the table can hold.
     pub(crate) record_type: Option<u32>,
     /// `Operation` as received; rules rename `event.action`.
@@ -88,10 +91,12 @@ impl<'a> Document<'a> {
     }
 
     /// Whether a field of the document exists and is not null.
+    #[inline]
     pub(crate) fn has(&self, path: &str) -> bool {
         self.ecs.at(path).is_some_and(|value| !value.is_null())
     }
 
+    #[inline]
     pub(crate) fn ecs_text(&self, path: &str) -> Option<Text<'a>> {
         self.ecs.at(path).and_then(Value::text)
     }
@@ -161,10 +166,14 @@ impl<'a> Document<'a> {
 
     /// Sets a field of the document that is absent or null.
     pub(crate) fn set_if_unset(&mut self, path: &'static str, value: impl Into<Value<'a>>) -> Step {
-        if self.has(path) {
-            Ok(())
-        } else {
-            self.set(path, value)
+        match self.ecs.parent_of(path, self.bump) {
+            Ok((parent, key)) => {
+                if parent.present(key).is_none() {
+                    parent.set(Text::literal(key), value);
+                }
+                Ok(())
+            }
+            Err(parent) => self.fault(&format!("setting {path}: [{parent}] is not an object")),
         }
     }
 

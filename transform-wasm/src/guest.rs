@@ -8,7 +8,6 @@ use crate::{Context, DESCRIPTION, Mapper, NAME, OUTPUT_SCHEMA, Outcome as Mapped
     unsafe_code,
     clippy::all,
     clippy::pedantic,
-    missing_docs,
     reason = "generated from wit/transform.wit"
 )]
 mod bindings {

@@ -14,6 +14,7 @@ mod options;
 mod profile;
 mod record_type;
 mod record_type_table;
+mod survey;
 mod time;
 mod workload;
 

@@ -9,6 +9,7 @@ use crate::document::Document;
 use crate::json::{Object, Value, parse_event};
 use crate::mapping::{self, envelope};
 use crate::options::{ConfigError, Options};
+use crate::survey::Survey;
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,7 @@ impl Mapper {
             profile: self.options.profile,
             operation: src.text("Operation"),
             mailbox_owner: src.text("MailboxOwnerUPN"),
+            survey: Survey::of(&src),
             ecs,
             src,
             original: event.original,

@@ -3,6 +3,9 @@
 /// Reads a date or date-time and writes it as `YYYY-MM-DDTHH:MM:SS.mmmZ` in UTC. Without a zone it is UTC;
 /// digits below the millisecond are cut. `None` if it is no date.
 pub(crate) fn to_utc(text: &str) -> Option<String> {
+    if is_plain(text) {
+        return Some(format!("{text}.000Z"));
+    }
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
@@ -39,6 +42,42 @@ pub(crate) fn to_utc(text: &str) -> Option<String> {
     Some(format!(
         "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
     ))
+}
+
+/// Whether a text is `YYYY-MM-DDTHH:MM:SS` and no day or hour is near its end: what nearly every record has.
+fn is_plain(text: &str) -> bool {
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        h1,
+        h2,
+        b':',
+        i1,
+        i2,
+        b':',
+        s1,
+        s2,
+    ] = text.as_bytes()
+    else {
+        return false;
+    };
+    let digits = [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, i1, i2, s1, s2];
+    let two = |tens: &u8, ones: &u8| u32::from(*tens) * 10 + u32::from(*ones) - u32::from(b'0') * 11;
+    digits.iter().all(|digit| digit.is_ascii_digit())
+        && (1..=12).contains(&two(m1, m2))
+        && (1..=28).contains(&two(d1, d2))
+        && two(h1, h2) < 24
+        && two(i1, i2) < 60
+        && two(s1, s2) < 60
 }
 
 /// Like [`to_utc`], and also `YYYY-MM-DD HH:MM:SSZ`.

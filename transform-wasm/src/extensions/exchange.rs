@@ -135,7 +135,7 @@ pub(super) fn cmdlet(doc: &mut Document<'_>) -> Step {
         "Get" | "Search" | "Export" | "Test" | "Preview" => "access",
         _ => return Ok(()),
     };
-    let has = |parts: &[&str]| parts.iter().any(|part| noun.contains(part));
+    let has = |parts: &[&str]| parts.iter().any(|part| holds(noun, part));
     let category = if has(&IDENTITY_NOUNS) {
         "iam"
     } else {
@@ -152,6 +152,13 @@ pub(super) fn cmdlet(doc: &mut Document<'_>) -> Step {
     }
     doc.copy_if_filled("ObjectId", "o365.ext.object")?;
     split_parameters(doc)
+}
+
+/// Whether a short text holds a shorter one: cheaper than a searcher that is made for long ones.
+fn holds(text: &str, part: &str) -> bool {
+    text.as_bytes()
+        .windows(part.len())
+        .any(|window| window == part.as_bytes())
 }
 
 /// Parameters that came as one command line.

@@ -29,7 +29,11 @@ pub(super) fn clean(doc: &mut Document<'_>) {
 
 fn keep(doc: &mut Document<'_>, list: &str, fits: fn(&str) -> bool) {
     if let Some(Value::List(members)) = doc.ecs.at_mut(list) {
-        members.retain(|member| member.text().is_none_or(|text| fits(&text.decoded())));
+        // Nothing that is looked for needs an escape.
+        let keeps = |member: &Value<'_>| member.text().is_none_or(|text| fits(text.wire()));
+        if !members.iter().all(keeps) {
+            members.retain(keeps);
+        }
     }
 }
 
@@ -41,7 +45,9 @@ fn is_user(name: &str) -> bool {
 }
 
 fn is_host(name: &str) -> bool {
-    !name.contains(char::is_whitespace) && !name.contains('@')
+    !name
+        .bytes()
+        .any(|byte| byte.is_ascii_whitespace() || byte == b'@')
 }
 
 /// X22: single values where ECS has single values, lists where it has lists.

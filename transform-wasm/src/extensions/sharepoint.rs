@@ -5,6 +5,7 @@ use super::related::set_target;
 use crate::document::{Document, Step};
 use crate::json::{Text, Value};
 use crate::mapping::{file_size, is_ip};
+use crate::survey::Survey;
 
 /// X09.
 pub(super) fn operations(doc: &mut Document<'_>) -> Step {
@@ -164,13 +165,16 @@ pub(super) fn files(doc: &mut Document<'_>) -> Step {
         }
     }
     file_size(doc)?;
+    if let (Some(11 | 13), Some(id)) = (doc.record_type, doc.ecs_text("file.inode")) {
+        doc.set_if_unset("o365.ext.file_id", id)?;
+    }
+    if !doc.survey.has(Survey::LABELS) {
+        return Ok(());
+    }
     doc.copy_if_filled("DestinationRelativeUrl", "o365.ext.destination.directory")?;
     doc.copy_if_filled("DestinationFileName", "o365.ext.destination.name")?;
     doc.copy_if_filled("DestinationFileExtension", "o365.ext.destination.extension")?;
     doc.copy_if_filled("ListItemUniqueId", "o365.ext.file_id")?;
-    if let (Some(11 | 13), Some(id)) = (doc.record_type, doc.ecs_text("file.inode")) {
-        doc.set_if_unset("o365.ext.file_id", id)?;
-    }
     doc.copy_if_filled("SourceLabel", "o365.ext.label.source")?;
     doc.copy_if_filled("DestinationLabel", "o365.ext.label.destination")?;
     doc.copy_if_filled("SensitivityLabelId", "o365.ext.label.id")

@@ -42,6 +42,7 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    #[inline]
     pub(crate) fn text(&self) -> Option<Text<'a>> {
         match self {
             Self::Text(text) => Some(*text),
@@ -49,6 +50,7 @@ impl<'a> Value<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn list(&self) -> Option<&[Value<'a>]> {
         match self {
             Self::List(members) => Some(members),
@@ -56,6 +58,7 @@ impl<'a> Value<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn object(&self) -> Option<&Object<'a>> {
         match self {
             Self::Object(object) => Some(object),
@@ -63,6 +66,7 @@ impl<'a> Value<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn object_mut(&mut self) -> Option<&mut Object<'a>> {
         match self {
             Self::Object(object) => Some(object),
@@ -70,6 +74,7 @@ impl<'a> Value<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
@@ -101,7 +106,16 @@ impl<'a> Value<'a> {
     /// Removes null, zero-length text and empty containers at every depth. True if nothing is left.
     pub(crate) fn prune(&mut self) -> bool {
         match self {
-            Self::List(members) => members.retain_mut(|member| !member.prune()),
+            Self::List(members) => {
+                let mut void = 0;
+                for member in members.iter_mut() {
+                    void += usize::from(member.prune());
+                }
+                // Most have nothing to remove, and then nothing moves.
+                if void > 0 {
+                    members.retain(|member| !member.is_void());
+                }
+            }
             Self::Object(object) => object.prune(),
             _ => {}
         }
@@ -196,6 +210,7 @@ impl<'a> Object<'a> {
         self.fields.iter().position(|(name, _)| name.is(key))
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.position(key).map(|at| &self.fields[at].1)
     }
@@ -207,20 +222,24 @@ impl<'a> Object<'a> {
             .map(|(_, value)| value)
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Value<'a>> {
         self.position(key).map(|at| &mut self.fields[at].1)
     }
 
     /// The value of a key that exists and is not null.
+    #[inline]
     pub(crate) fn present(&self, key: &str) -> Option<&Value<'a>> {
         self.get(key).filter(|value| !value.is_null())
     }
 
     /// The text of a key that is text.
+    #[inline]
     pub(crate) fn text(&self, key: &str) -> Option<Text<'a>> {
         self.get(key).and_then(Value::text)
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value<'a>> {
         self.position(key).map(|at| self.fields.remove(at).1)
     }
@@ -248,11 +267,13 @@ impl<'a> Object<'a> {
     }
 
     /// The value at a dotted path of object keys.
+    #[inline]
     pub(crate) fn at(&self, path: &str) -> Option<&Value<'a>> {
-        match split_path(path) {
-            None => self.get(path),
-            Some((key, rest)) => self.get(key)?.object()?.at(rest),
+        let (mut object, mut path) = (self, path);
+        while let Some((key, rest)) = split_path(path) {
+            (object, path) = (object.get(key)?.object()?, rest);
         }
+        object.get(path)
     }
 
     pub(crate) fn at_mut(&mut self, path: &str) -> Option<&mut Value<'a>> {
@@ -290,7 +311,13 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn prune(&mut self) {
-        self.fields.retain_mut(|(_, value)| !value.prune());
+        let mut void = 0;
+        for (_, value) in &mut self.fields {
+            void += usize::from(value.prune());
+        }
+        if void > 0 {
+            self.fields.retain(|(_, value)| !value.is_void());
+        }
     }
 
     /// Makes a key the first one, for people who read the output.
@@ -304,8 +331,8 @@ impl<'a> Object<'a> {
 /// The first key of a dotted path, and the rest.
 #[inline]
 fn split_path(path: &str) -> Option<(&str, &str)> {
-    let dot = text::find_dot(path)?;
-    Some((&path[..dot], &path[dot + 1..]))
+    let (key, rest) = path.split_at_checked(text::find_dot(path)?)?;
+    Some((key, rest.get(1..)?))
 }
 
 /// The filter lets nearly every key pass without a comparison. Returns the filter of what is left.

@@ -47,7 +47,6 @@ impl Object<'_> {
 }
 
 fn quoted(wire: &str, out: &mut Vec<u8>) {
-    out.reserve(wire.len() + 2);
     out.push(b'"');
     out.extend_from_slice(wire.as_bytes());
     out.push(b'"');

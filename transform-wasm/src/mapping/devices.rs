@@ -2,9 +2,13 @@
 
 use crate::document::{Document, Step};
 use crate::json::{Text, Value, parse};
+use crate::survey::Survey;
 
 /// N26.
 pub(super) fn access_context(doc: &mut Document<'_>) -> Step {
+    if !doc.survey.has(Survey::DEVICES) {
+        return Ok(());
+    }
     doc.copy_if_filled("AppAccessContext.DeviceId", "device.id")?;
     doc.copy_if_filled("AppAccessContext.AADSessionId", "session.id")?;
     doc.copy_if_filled("AppAccessContext.UniqueTokenId", "token.id")?;
@@ -14,6 +18,9 @@ pub(super) fn access_context(doc: &mut Document<'_>) -> Step {
 /// N27: an Entra record keeps its device and user agent in JSON text inside a property.
 pub(super) fn additional_details(doc: &mut Document<'_>) -> Step {
     const PATH: &str = "ExtendedProperties.additionalDetails";
+    if doc.src.at(PATH).is_none() {
+        return Ok(());
+    }
     if let Some(Value::Text(text)) = doc.src.at(PATH) {
         let parsed = parse(text.plain(doc.bump), doc.bump);
         let properties = doc.src.get_mut("ExtendedProperties").and_then(Value::object_mut);

@@ -3,8 +3,9 @@
 use bumpalo::collections::Vec;
 
 use super::users::split_address;
-use crate::document::{Document, Step};
+use crate::document::{Abort, Document, Step};
 use crate::json::{Object, Text, Value};
+use crate::survey::Survey;
 
 const ATTACHMENTS: &str = "email.attachments";
 const FROM: &str = "email.from.address";
@@ -18,12 +19,16 @@ const RELATED_USER: &str = "related.user";
 
 /// N10: what a cmdlet's parameters say of mail.
 pub(super) fn of_parameters(doc: &mut Document<'_>) -> Step {
+    if doc.src.get("Parameters").is_none() {
+        return Ok(());
+    }
     let has_id = doc.src.get("NetworkMessageId").is_some_and(|id| !id.is_void());
     if !has_id && let Some(raw) = doc.src.at("Parameters._raw").and_then(Value::text) {
         let raw = raw.plain(doc.bump);
         if let Some(identity) = identity_parameter(raw) {
             let identity = Text::new(identity, doc.bump);
             doc.src.set(Text::literal("NetworkMessageId"), identity);
+            doc.survey = Survey::of(&doc.src);
         }
     }
     for path in [
@@ -55,12 +60,19 @@ fn identity_parameter(raw: &str) -> Option<&str> {
 
 /// N20.
 pub(super) fn of_mail_fields(doc: &mut Document<'_>) {
-    doc.collect_field("InternetMessageId", MESSAGE_ID);
-    doc.collect_field("Item.InternetMessageId", MESSAGE_ID);
-    doc.collect_field("NetworkMessageId", LOCAL_ID);
-    doc.collect_field("P1Sender", SENDER);
+    let (mail, item) = (doc.survey.has(Survey::MAIL), doc.survey.has(Survey::ITEM));
+    if mail {
+        doc.collect_field("InternetMessageId", MESSAGE_ID);
+    }
+    if item {
+        doc.collect_field("Item.InternetMessageId", MESSAGE_ID);
+    }
+    if mail {
+        doc.collect_field("NetworkMessageId", LOCAL_ID);
+        doc.collect_field("P1Sender", SENDER);
+    }
     doc.collect_ecs("source.user.email", SENDER);
-    if doc.src.get("Recipients").and_then(Value::list).is_some() {
+    if mail && doc.src.get("Recipients").and_then(Value::list).is_some() {
         doc.collect_field("Recipients", TO);
     }
     if doc
@@ -71,14 +83,21 @@ pub(super) fn of_mail_fields(doc: &mut Document<'_>) {
     {
         doc.collect_ecs("destination.user.email", TO);
     }
-    doc.collect_field("SenderIp", RELATED_IP);
-    doc.collect_field("SenderIP", RELATED_IP);
-    doc.collect_field("Subject", SUBJECT);
-    doc.collect_field("Item.Subject", SUBJECT);
+    if mail {
+        doc.collect_field("SenderIp", RELATED_IP);
+        doc.collect_field("SenderIP", RELATED_IP);
+        doc.collect_field("Subject", SUBJECT);
+    }
+    if item {
+        doc.collect_field("Item.Subject", SUBJECT);
+    }
 }
 
 /// N21: `name.ext (123b); …`.
 pub(super) fn attachments(doc: &mut Document<'_>) -> Step {
+    if !doc.survey.has(Survey::ITEM) {
+        return Ok(());
+    }
     let attachments = match doc.src.at("Item.Attachments") {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Text(text)) if text.is_empty() => return Ok(()),
@@ -140,7 +159,10 @@ pub(super) fn of_alert_data(doc: &mut Document<'_>) -> Step {
 }
 
 /// N25: mail among the entities of an investigation. Returns what detected the threats.
-pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a>>, crate::document::Abort> {
+pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a>>, Abort> {
+    if doc.src.get("Data").is_none() {
+        return Ok(doc.new_list());
+    }
     let bump = doc.bump;
     let collected = |doc: &Document<'a>, key: &str| {
         let mut found = Vec::new_in(bump);

@@ -4,6 +4,7 @@ use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
 use crate::json::{Text, Value, number, parse};
+use crate::survey::Survey;
 use crate::time;
 use crate::workload::alerts::without_local_query_times;
 
@@ -182,6 +183,9 @@ pub(super) fn parse_actions(doc: &mut Document<'_>) {
 
 /// N22.
 pub(super) fn dates(doc: &mut Document<'_>) -> Step {
+    if !doc.survey.has(Survey::DATES) {
+        return Ok(());
+    }
     for path in [
         "EndTimeUtc",
         "LastUpdateTimeUtc",

@@ -28,10 +28,11 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                 }
             }
             if !(misfits && doc.profile.aborts_on_error) {
-                let named = doc.options.extensions.then(|| fields.clone());
-                *value = Value::Object(Object::from_fields(fields));
-                if let Some(fields) = named {
-                    keep_names(doc, key, fields);
+                let total = fields.len();
+                let object = Object::from_fields(fields);
+                let members = std::mem::replace(value, Value::Object(object));
+                if doc.options.extensions {
+                    keep_names(doc, key, total, &members)?;
                 }
             }
         }
@@ -49,7 +50,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
 }
 
 /// X15: the names in a list of their own, and every value of a name that is repeated.
-fn keep_names<'a>(doc: &mut Document<'a>, key: &'static str, mut fields: Vec<'a, (Text<'a>, Value<'a>)>) {
+fn keep_names<'a>(doc: &mut Document<'a>, key: &'static str, total: usize, members: &Value<'a>) -> Step {
     let (path, multi) = match key {
         "Parameters" => ("o365.ext.parameter_names", "o365.ext.multi.Parameters"),
         _ => (
@@ -57,32 +58,37 @@ fn keep_names<'a>(doc: &mut Document<'a>, key: &'static str, mut fields: Vec<'a,
             "o365.ext.multi.ExtendedProperties",
         ),
     };
-    let total = fields.len();
-    let unique = Object::from_fields(fields.clone());
-    if unique.is_empty() {
-        return;
-    }
-    let names = Vec::from_iter_in(unique.iter().map(|(name, _)| Value::Text(name)), doc.bump);
-    let _ = doc.set(path, Value::List(names));
-    if unique.len() == total || total > MAX_MULTI {
-        return;
-    }
-    let mut repeated = doc.new_object();
-    while let Some((name, first)) = (!fields.is_empty()).then(|| fields.remove(0)) {
-        let mut values = Vec::from_iter_in([first], doc.bump);
-        let mut at = 0;
-        while at < fields.len() {
-            if fields[at].0 == name {
-                values.push(fields.remove(at).1);
-            } else {
-                at += 1;
+    let Some(unique) = doc
+        .src
+        .get(key)
+        .and_then(Value::object)
+        .filter(|unique| !unique.is_empty())
+    else {
+        return Ok(());
+    };
+    let mut names = Vec::with_capacity_in(unique.len(), doc.bump);
+    names.extend(unique.iter().map(|(name, _)| Value::Text(name)));
+    let is_repeated = unique.len() < total && total <= MAX_MULTI;
+    if is_repeated {
+        let mut repeated = doc.new_object();
+        for name in names.iter().filter_map(Value::text) {
+            let values = members
+                .list()
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Value::object)
+                .filter_map(|member| {
+                    let same = member.get("Name")?.to_text(doc.bump)? == name;
+                    member.present("Value").filter(|_| same).cloned()
+                });
+            let values = Vec::from_iter_in(values, doc.bump);
+            if values.len() > 1 {
+                repeated.set(name, Value::List(values));
             }
         }
-        if values.len() > 1 {
-            repeated.set(name, Value::List(values));
-        }
+        doc.set(multi, Value::Object(repeated))?;
     }
-    let _ = doc.set(multi, Value::Object(repeated));
+    doc.set(path, Value::List(names))
 }
 
 fn set_raw<'a>(doc: &mut Document<'a>, key: &'static str, text: Text<'a>) {
