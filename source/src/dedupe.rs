@@ -2,11 +2,13 @@
 //!
 //! The service repeats events by design, also in blobs that are fetched at the same time. Whoever wants to send an event
 //! claims its id first. An id that another blob has claimed is not dropped, since that blob may fail: it waits until the
-//! other blob has ended, and then looks into the ledger. Claims are taken in one step, and later ones wait
-//! for earlier ones only, so nobody waits in a circle.
+//! other blob has ended, and then looks into the ledger.
+//!
+//! Claims stand in a queue for each id, and a blob takes all of its places in one step. So it waits only for blobs that
+//! came before it, and nobody waits in a circle.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,39 +18,66 @@ use crate::ledger::EventKey;
 
 /// The claimed ids of one tenant.
 #[derive(Debug, Default)]
-pub(crate) struct InFlight(Mutex<HashMap<EventKey, CancellationToken>>);
+pub(crate) struct InFlight(Mutex<Queues>);
+
+#[derive(Debug, Default)]
+struct Queues {
+    /// Claims made so far: the number of the next one.
+    claims: u64,
+    /// For each id, the claims on it in their order, with the end of each.
+    claimed: HashMap<EventKey, Vec<(u64, CancellationToken)>>,
+}
 
 /// The claims of one blob. They end when this is dropped, so it is kept until the ledger knows how the blob ended.
 #[derive(Debug)]
 pub(crate) struct Claim {
     in_flight: Arc<InFlight>,
+    number: u64,
     keys: Vec<EventKey>,
     ended: CancellationToken,
 }
 
+/// The earlier claims on an id.
+#[derive(Debug, Clone)]
+pub(crate) struct Earlier(Vec<CancellationToken>);
+
+impl Earlier {
+    /// Waits until all of them have ended.
+    pub(crate) async fn ended(&self) {
+        for claim in &self.0 {
+            claim.cancelled().await;
+        }
+    }
+}
+
 impl Claim {
     pub(crate) fn new(in_flight: &Arc<InFlight>) -> Self {
+        let mut queues = in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.claims += 1;
         Self {
             in_flight: Arc::clone(in_flight),
+            number: queues.claims,
             keys: Vec::new(),
             ended: CancellationToken::new(),
         }
     }
 
-    /// Claims ids, each of them different and not claimed by this blob before. For an id that another blob has: what
-    /// to wait for.
-    pub(crate) fn take<'a>(
-        &mut self,
-        keys: impl Iterator<Item = &'a EventKey>,
-    ) -> Vec<Option<CancellationToken>> {
-        let mut claimed = self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.map(|key| match claimed.entry(key.clone()) {
-            Entry::Occupied(other) => Some(other.get().clone()),
-            Entry::Vacant(free) => {
-                free.insert(self.ended.clone());
+    /// Claims ids, each of them different. For an id that other blobs have claimed before: what to wait for.
+    pub(crate) fn take<'a>(&mut self, keys: impl Iterator<Item = &'a EventKey>) -> Vec<Option<Earlier>> {
+        let mut queues = self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.map(|key| {
+            let queue = queues.claimed.entry(key.clone()).or_default();
+            let place = queue.iter().position(|(number, _)| *number == self.number);
+            let earlier: Vec<_> = queue
+                .iter()
+                .take(place.unwrap_or(queue.len()))
+                .map(|(_, ended)| ended.clone())
+                .collect();
+            if place.is_none() {
+                queue.push((self.number, self.ended.clone()));
                 self.keys.push(key.clone());
-                None
             }
+            (!earlier.is_empty()).then_some(Earlier(earlier))
         })
         .collect()
     }
@@ -56,11 +85,16 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut claimed = self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
         for key in &self.keys {
-            claimed.remove(key);
+            if let Some(queue) = queues.claimed.get_mut(key) {
+                queue.retain(|(number, _)| *number != self.number);
+                if queue.is_empty() {
+                    queues.claimed.remove(key);
+                }
+            }
         }
-        drop(claimed);
+        drop(queues);
         self.ended.cancel();
     }
 }
@@ -68,6 +102,12 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Earlier {
+        fn has_ended(&self) -> bool {
+            self.0.iter().all(CancellationToken::is_cancelled)
+        }
+    }
 
     fn key(id: &str) -> EventKey {
         EventKey::new(id).unwrap()
@@ -82,11 +122,31 @@ mod tests {
         let mut second = Claim::new(&in_flight);
         let taken = second.take([&b, &c].into_iter());
         let wait = taken[0].clone().unwrap();
-        assert!(taken[1].is_none() && !wait.is_cancelled());
+        assert!(taken[1].is_none() && !wait.has_ended());
         drop(first);
-        assert!(wait.is_cancelled());
+        assert!(wait.has_ended());
         assert!(second.take([&b].into_iter())[0].is_none());
         drop(second);
-        assert!(in_flight.0.lock().unwrap().is_empty());
+        assert!(in_flight.0.lock().unwrap().claimed.is_empty());
+    }
+
+    /// Two blobs that hold some and want some of each other's would wait for ever, if a later one could get in between.
+    #[test]
+    fn a_later_blob_waits_for_every_earlier_one_that_wants_the_same() {
+        let in_flight = Arc::new(InFlight::default());
+        let (b, c) = (key("b"), key("c"));
+        let mut first = Claim::new(&in_flight);
+        first.take([&b].into_iter());
+        let mut second = Claim::new(&in_flight);
+        let second_waits = second.take([&b, &c].into_iter());
+        let mut third = Claim::new(&in_flight);
+        let third_waits = third.take([&c, &b].into_iter());
+        drop(first);
+        assert!(second_waits[0].as_ref().unwrap().has_ended() && second_waits[1].is_none());
+        assert!(third_waits.iter().all(|wait| !wait.as_ref().unwrap().has_ended()));
+        drop(second);
+        assert!(third_waits.iter().all(|wait| wait.as_ref().unwrap().has_ended()));
+        drop(third);
+        assert!(in_flight.0.lock().unwrap().claimed.is_empty());
     }
 }

@@ -175,47 +175,60 @@ impl Sending<'_> {
                 Some(_) => self.duplicates += 1,
             }
         }
-        loop {
-            let claims = self.claim.take(keyed.iter().map(|(.., key)| key));
-            let mut foreign = None;
-            let (mut own, mut waiting) = (Vec::new(), Vec::new());
-            for (event, other) in keyed.into_iter().zip(claims) {
-                match other {
-                    None => own.push(event),
-                    Some(other) => {
-                        foreign = Some(other);
-                        waiting.push(event);
-                    }
+        let claims = self.claim.take(keyed.iter().map(|(.., key)| key));
+        let (mut own, mut waiting, mut earlier) = (Vec::new(), Vec::new(), Vec::new());
+        for (event, other) in keyed.into_iter().zip(claims) {
+            match other {
+                None => own.push(event),
+                Some(other) => {
+                    earlier.push(other);
+                    waiting.push(event);
                 }
             }
-            // Only now: what another blob delivered before the claim is in the ledger.
-            let keys = own.iter().map(|(.., key)| key.clone()).collect();
-            let known = self.feed.shared.ledger.known(self.feed.row.tenant, keys).await?;
-            for ((index, event, key), known) in own.into_iter().zip(known) {
-                if known {
-                    self.duplicates += 1;
-                } else {
-                    self.keys.push(key);
-                    free.push((index, event));
-                }
-            }
-            free.sort_by_key(|(index, _)| *index);
-            if !self.send(std::mem::take(&mut free)).await? {
-                return Ok(false);
-            }
-            let Some(foreign) = foreign else {
-                return Ok(true);
-            };
-            tokio::select! {
-                () = foreign.cancelled() => {}
-                () = self.feed.closing.cancelled() => {
-                    // The other blob may end only when the pipeline's input does.
-                    self.out = None;
-                    foreign.cancelled().await;
-                }
-            }
-            keyed = waiting;
         }
+        if !self.send_new(free, own).await? {
+            return Ok(false);
+        }
+        if waiting.is_empty() {
+            return Ok(true);
+        }
+        let ended = async {
+            for other in &earlier {
+                other.ended().await;
+            }
+        };
+        tokio::pin!(ended);
+        tokio::select! {
+            () = &mut ended => {}
+            () = self.feed.closing.cancelled() => {
+                // The other blobs may end only when the pipeline's input does.
+                self.out = None;
+                ended.await;
+            }
+        }
+        self.send_new(Vec::new(), waiting).await
+    }
+
+    /// Sends `free`, and of `claimed` what has not been delivered, in the order of the blob. Returns whether there still
+    /// was a way out.
+    async fn send_new(
+        &mut self,
+        mut free: Vec<(u64, Bytes)>,
+        claimed: Vec<Keyed>,
+    ) -> Result<bool, SourceError> {
+        // Only now: what another blob delivered before the claim is in the ledger.
+        let keys = claimed.iter().map(|(.., key)| key.clone()).collect();
+        let known = self.feed.shared.ledger.known(self.feed.row.tenant, keys).await?;
+        for ((index, event, key), known) in claimed.into_iter().zip(known) {
+            if known {
+                self.duplicates += 1;
+            } else {
+                self.keys.push(key);
+                free.push((index, event));
+            }
+        }
+        free.sort_by_key(|(index, _)| *index);
+        self.send(free).await
     }
 
     /// Returns whether there still was a way out.
