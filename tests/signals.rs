@@ -61,5 +61,5 @@ async fn a_second_signal_exits_at_once() {
         .await
         .expect("it does not end")
         .unwrap();
-    assert_eq!(status.code(), Some(143));
+    assert_eq!(status.code(), Some(143), "{status}");
 }

@@ -104,10 +104,9 @@ pub(super) async fn demo(args: Args) -> Result<u8, Failed> {
         simulator.stop().await;
         result
     };
-    tokio::select! {
-        result = run => result.map_err(anyhow::Error::from)?,
-        () = signals::listen(shutdown.clone()) => unreachable!("listening for signals never ends"),
-    };
+    signals::under(&shutdown, run)
+        .await
+        .map_err(anyhow::Error::from)?;
     let elapsed = started.elapsed();
     let terminal = std::io::stdout().is_terminal();
     let codec = if terminal && !args.json {

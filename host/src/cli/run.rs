@@ -39,10 +39,9 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
         Err(failure) => return Err(loaded.refuse(&failure)),
     };
     info!(config = %args.config.display(), data_dir = %data_dir.display(), "pipeline starts");
-    let letters = tokio::select! {
-        result = topology.run(&shutdown, loaded.grace) => result.map_err(anyhow::Error::from)?,
-        () = signals::listen(shutdown.clone()) => unreachable!("listening for signals never ends"),
-    };
+    let letters = signals::under(&shutdown, topology.run(&shutdown, loaded.grace))
+        .await
+        .map_err(anyhow::Error::from)?;
     if letters > 0 {
         warn!(letters, directory = %data_dir.join("dead-letters").display(), "events could not be processed and were kept");
     }

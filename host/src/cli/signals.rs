@@ -1,13 +1,22 @@
 //! SIGINT and SIGTERM: the first drains the pipeline, the second ends the process at once.
 
+use std::convert::Infallible;
+
 use o365_core::ShutdownTrigger;
 use tracing::warn;
 
 /// Exit code of a process that was told twice: 128 + SIGTERM, what a shell shows for a killed process.
 const EXIT_KILLED: i32 = 143;
 
-/// Pulls `trigger` at the first signal; at the second the process exits. Never returns.
-pub(super) async fn listen(trigger: ShutdownTrigger) {
+/// Runs `work` to its end. The first signal pulls `trigger`, which `work` must heed; at the second the process exits.
+pub(super) async fn under<T>(trigger: &ShutdownTrigger, work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        done = work => done,
+        never = listen(trigger.clone()) => match never {},
+    }
+}
+
+async fn listen(trigger: ShutdownTrigger) -> Infallible {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {

@@ -70,11 +70,13 @@ pub(super) async fn simulate(args: Args) -> Result<u8, Failed> {
     report::line(&format!("simulator on {}\n{introduction}", simulator.base_url()));
     let shutdown = ShutdownTrigger::new();
     let signal = shutdown.signal();
-    tokio::select! {
-        () = simulator.stopped() => {}
-        () = signal.cancelled() => {}
-        () = signals::listen(shutdown) => {}
-    }
+    let served = async {
+        tokio::select! {
+            () = simulator.stopped() => {}
+            () = signal.cancelled() => {}
+        }
+    };
+    signals::under(&shutdown, served).await;
     simulator.stop().await;
     Ok(EXIT_OK)
 }

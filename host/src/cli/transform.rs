@@ -48,32 +48,20 @@ pub(super) struct Args {
 pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
     let shutdown = ShutdownTrigger::new();
     let dead_letters = args.failed.clone().map_or(Target::Stderr, Target::File);
-    let (loaded, grace) = match &args.config {
-        Some(path) => {
-            let mut loaded = pipeline::load(path)?;
+    let mut loaded = args.config.as_deref().map(pipeline::load).transpose()?;
+    let (pipeline, grace) = match &mut loaded {
+        Some(loaded) => {
             // Its own names first, so that a mistake in them is reported at its line.
             loaded.plan()?;
-            replace_ends(&mut loaded.pipeline);
-            let grace = loaded.grace;
-            (Some(loaded), grace)
+            (replace_ends(std::mem::take(&mut loaded.pipeline)), loaded.grace)
         }
-        None => (None, std::time::Duration::from_mins(1)),
-    };
-    let from_args = if loaded.is_none() {
-        Some(pipeline_of(&args)?)
-    } else {
-        None
-    };
-    let pipeline = match (&loaded, &from_args) {
-        (Some(loaded), _) => &loaded.pipeline,
-        (None, Some(pipeline)) => pipeline,
-        (None, None) => unreachable!("one of the two was just made"),
+        None => (pipeline_of(&args)?, std::time::Duration::from_mins(1)),
     };
     let refuse = |failure: BuildFailure| match &loaded {
         Some(loaded) => loaded.refuse(&failure),
         None => refuse_args(&failure),
     };
-    let plan = topology::plan(pipeline).map_err(|problems| {
+    let plan = topology::plan(&pipeline).map_err(|problems| {
         let lines: Vec<_> = problems
             .into_iter()
             .map(|problem| format!("error: {}", problem.message))
@@ -83,13 +71,12 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
     let cache = pipeline::user_cache_dir();
     let environment =
         pipeline::environment(cache.as_deref(), RunMode::Once, shutdown.signal(), dead_letters)?;
-    let topology = topology::build(pipeline, &plan, &environment)
+    let topology = topology::build(&pipeline, &plan, &environment)
         .await
         .map_err(refuse)?;
-    let failed = tokio::select! {
-        result = topology.run(&shutdown, grace) => result.map_err(anyhow::Error::from)?,
-        () = signals::listen(shutdown.clone()) => unreachable!("listening for signals never ends"),
-    };
+    let failed = signals::under(&shutdown, topology.run(&shutdown, grace))
+        .await
+        .map_err(anyhow::Error::from)?;
     if failed == 0 {
         return Ok(EXIT_OK);
     }
@@ -152,7 +139,7 @@ fn empty(config_dir: &Path) -> Pipeline {
 }
 
 /// Replaces every source by standard input and all sinks by standard output.
-fn replace_ends(pipeline: &mut Pipeline) {
+fn replace_ends(mut pipeline: Pipeline) -> Pipeline {
     let sources: Vec<String> = pipeline.sources.keys().map(ToString::to_string).collect();
     let rename = |inputs: &[String]| {
         let mut renamed: Vec<String> = Vec::new();
@@ -178,6 +165,7 @@ fn replace_ends(pipeline: &mut Pipeline) {
         STDOUT.into(),
         (rename(&all), Box::new(ConsoleConfig::default()) as _),
     )]);
+    pipeline
 }
 
 fn refuse_args(failure: &BuildFailure) -> Failed {

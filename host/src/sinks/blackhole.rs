@@ -16,14 +16,8 @@ use tracing::info;
 #[serde(deny_unknown_fields)]
 pub struct BlackholeConfig {
     /// How often the totals are logged, such as `10s`. Default: only at the end.
-    #[serde(default, deserialize_with = "optional_duration")]
+    #[serde(default, deserialize_with = "o365_core::duration::deserialize_some")]
     pub print_interval: Option<Duration>,
-}
-
-fn optional_duration<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    o365_core::duration::deserialize(deserializer).map(Some)
 }
 
 #[async_trait]

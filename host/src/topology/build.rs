@@ -52,23 +52,43 @@ impl Pipeline {
 
     /// Everything that can be checked without sending an event: every component, each with all its problems.
     pub async fn validate(&self, environment: &Environment) -> Result<(), BuildFailure> {
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         for (key, config) in &self.sources {
-            let found = config.validate(&self.context(key, environment));
-            problems.extend(found.into_iter().map(|problem| (key.clone(), problem)));
+            problems.add(key, config.validate(&self.context(key, environment)));
         }
         for (key, (_, config)) in &self.transforms {
-            let found = config.validate(&self.context(key, environment)).await;
-            problems.extend(found.into_iter().map(|problem| (key.clone(), problem)));
+            problems.add(key, config.validate(&self.context(key, environment)).await);
         }
         for (key, (_, config)) in &self.sinks {
-            let found = config.validate(&self.context(key, environment));
-            problems.extend(found.into_iter().map(|problem| (key.clone(), problem)));
+            problems.add(key, config.validate(&self.context(key, environment)));
         }
-        if problems.is_empty() {
+        problems.none()
+    }
+}
+
+/// Problems of components, collected to be told together.
+#[derive(Default)]
+struct Problems(Vec<(ComponentKey, Problem)>);
+
+impl Problems {
+    /// Keeps what was found; returns whether that is anything.
+    fn add(&mut self, key: &ComponentKey, found: Vec<Problem>) -> bool {
+        let any = !found.is_empty();
+        self.0
+            .extend(found.into_iter().map(|problem| (key.clone(), problem)));
+        any
+    }
+
+    /// What was built, unless it could not be.
+    fn note<T>(&mut self, key: &ComponentKey, result: Result<T, BuildError>) -> Option<T> {
+        result.map_err(|error| self.add(key, error.problems)).ok()
+    }
+
+    fn none(self) -> Result<(), BuildFailure> {
+        if self.0.is_empty() {
             Ok(())
         } else {
-            Err(BuildFailure(problems))
+            Err(BuildFailure(self.0))
         }
     }
 }
@@ -83,15 +103,13 @@ pub async fn build(
         pipeline,
         plan,
         environment,
-        problems: Vec::new(),
+        problems: Problems::default(),
     };
     let transforms = builder.transforms().await;
     let sinks = builder.sinks().await;
-    let (mut senders, mut receivers) = channels(pipeline);
+    let (senders, mut receivers) = channels(pipeline);
     let sources = builder.sources(&senders).await;
-    if !builder.problems.is_empty() {
-        return Err(BuildFailure(builder.problems));
-    }
+    builder.problems.none()?;
 
     let (dead_letters, writer) =
         DeadLetters::new(environment.dead_letters.clone(), Arc::clone(&environment.clock));
@@ -124,7 +142,7 @@ pub async fn build(
         tasks.push(Task::new(key, run_sink(sink, input)));
     }
     // Only the components keep senders, so that a stage ends when its last upstream has ended.
-    senders.clear();
+    drop(senders);
     Ok(Topology::new(tasks, dead_letters))
 }
 
@@ -134,7 +152,7 @@ struct Builder<'a> {
     pipeline: &'a Pipeline,
     plan: &'a Plan,
     environment: &'a Environment,
-    problems: Vec<(ComponentKey, Problem)>,
+    problems: Problems,
 }
 
 impl Builder<'_> {
@@ -142,7 +160,11 @@ impl Builder<'_> {
         let mut built = Vec::new();
         for (key, (_, config)) in &self.pipeline.transforms {
             let result = config.build(&self.pipeline.context(key, self.environment)).await;
-            built.extend(self.note(key, result).map(|transform| (key.clone(), transform)));
+            built.extend(
+                self.problems
+                    .note(key, result)
+                    .map(|transform| (key.clone(), transform)),
+            );
         }
         built
     }
@@ -151,11 +173,11 @@ impl Builder<'_> {
         let mut built = Vec::new();
         for (key, (_, config)) in &self.pipeline.sinks {
             let cx = self.pipeline.context(key, self.environment);
-            if self.refuse(key, config.validate(&cx)) {
+            if self.problems.add(key, config.validate(&cx)) {
                 continue;
             }
             let result = config.build(&cx).await;
-            built.extend(self.note(key, result).map(|sink| (key.clone(), sink)));
+            built.extend(self.problems.note(key, result).map(|sink| (key.clone(), sink)));
         }
         built
     }
@@ -166,7 +188,7 @@ impl Builder<'_> {
     ) -> Vec<(ComponentKey, Source, Pump)> {
         let mut built = Vec::new();
         for (key, config) in &self.pipeline.sources {
-            if self.refuse(
+            if self.problems.add(
                 key,
                 config.validate(&self.pipeline.context(key, self.environment)),
             ) {
@@ -189,28 +211,13 @@ impl Builder<'_> {
                 mode: self.environment.mode,
             };
             let result = config.build(cx).await;
-            built.extend(self.note(key, result).map(|source| (key.clone(), source, pump)));
+            built.extend(
+                self.problems
+                    .note(key, result)
+                    .map(|source| (key.clone(), source, pump)),
+            );
         }
         built
-    }
-
-    /// Whether there are problems; they are kept.
-    fn refuse(&mut self, key: &ComponentKey, problems: Vec<Problem>) -> bool {
-        let refused = !problems.is_empty();
-        self.problems
-            .extend(problems.into_iter().map(|problem| (key.clone(), problem)));
-        refused
-    }
-
-    fn note<T>(&mut self, key: &ComponentKey, result: Result<T, BuildError>) -> Option<T> {
-        match result {
-            Ok(built) => Some(built),
-            Err(error) => {
-                self.problems
-                    .extend(error.problems.into_iter().map(|problem| (key.clone(), problem)));
-                None
-            }
-        }
     }
 }
 

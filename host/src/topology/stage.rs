@@ -83,12 +83,10 @@ async fn run_sync(
     let workers: Vec<Worker> = (0..workers.max(1))
         .map(|number| spawn(&key, number, transform.clone_box(), &names))
         .collect::<Result<_, _>>()?;
-    let (inputs, results): (Vec<_>, Vec<_>) = workers
+    let (inputs, mut results, threads): (Vec<_>, Vec<_>, Vec<_>) = workers
         .into_iter()
-        .map(|worker| (worker.input, (worker.output, worker.thread)))
-        .unzip();
-
-    let (mut results, threads): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+        .map(|worker| (worker.input, worker.output, worker.thread))
+        .collect();
 
     let dispatch = async move {
         let mut turn = 0;

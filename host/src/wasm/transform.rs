@@ -40,18 +40,12 @@ pub struct WasmConfig {
     #[serde(default)]
     pub memory_limit: Option<ByteSize>,
     /// Time for one call with at most 128 events or 256 kB. Default `5s`, 10 ms to 10 min.
-    #[serde(default, deserialize_with = "optional_duration")]
+    #[serde(default, deserialize_with = "o365_core::duration::deserialize_some")]
     pub deadline: Option<Duration>,
 }
 
 fn empty_object() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
-}
-
-fn optional_duration<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    o365_core::duration::deserialize(deserializer).map(Some)
 }
 
 impl WasmConfig {
@@ -196,16 +190,9 @@ impl Call {
     }
 
     fn context(&self) -> String {
-        let origin = self.origin.as_deref().cloned().unwrap_or_default();
-        serde_json::to_string(&origin).expect("an origin has only strings")
+        serde_json::to_string(&self.origin.as_deref().unwrap_or(&Origin::default()))
+            .expect("an origin has only strings")
     }
-}
-
-/// Why a call gave no usable answer, in words of the dead letter.
-struct CallError {
-    kind: &'static str,
-    reason: String,
-    backtrace: Option<String>,
 }
 
 impl WasmTransform {
@@ -240,22 +227,21 @@ impl WasmTransform {
             Err(error) => call
                 .events
                 .into_iter()
-                .for_each(|event| self.fail(event, clone_error(&error), outputs)),
+                .for_each(|event| self.fail(event, error.clone(), outputs)),
         }
     }
 
-    fn call(&mut self, context: &str, inputs: &[Bytes]) -> Result<Vec<Outcome>, CallError> {
+    fn call(&mut self, context: &str, inputs: &[Bytes]) -> Result<Vec<Outcome>, Failure> {
         let mut instance = match self
             .instance
             .take()
             .filter(|instance| instance.batches < RECYCLE_AFTER)
         {
             Some(instance) => instance,
-            None => self.module.instantiate(&self.name).map_err(|error| CallError {
-                kind: "instance",
-                reason: error.to_string(),
-                backtrace: None,
-            })?,
+            None => self
+                .module
+                .instantiate(&self.name)
+                .map_err(|error| Failure::new("instance", error.to_string()))?,
         };
         let inputs: Vec<&[u8]> = inputs.iter().map(Bytes::as_ref).collect();
         // After an error the instance is in an unknown state: it is not put back.
@@ -268,11 +254,7 @@ impl WasmTransform {
                 outcomes.len(),
                 inputs.len()
             );
-            return Err(CallError {
-                kind: "bad_answer",
-                reason,
-                backtrace: None,
-            });
+            return Err(Failure::new("bad_answer", reason));
         }
         self.instance = Some(instance);
         Ok(outcomes)
@@ -281,49 +263,21 @@ impl WasmTransform {
     fn apply(&self, event: LogEvent, outcome: Outcome, outputs: &mut TransformOutputs) {
         match outcome {
             Outcome::Drop => event.discard(),
-            Outcome::Fail(reason) => self.fail(
-                event,
-                CallError {
-                    kind: "mapping",
-                    reason,
-                    backtrace: None,
-                },
-                outputs,
-            ),
+            Outcome::Fail(reason) => self.fail(event, Failure::new("mapping", reason), outputs),
             Outcome::Emit(text) => match documents(text, self.module.is_builtin()) {
                 Ok(documents) => emit(event, documents, outputs),
-                Err(reason) => self.fail(
-                    event,
-                    CallError {
-                        kind: "bad_answer",
-                        reason,
-                        backtrace: None,
-                    },
-                    outputs,
-                ),
+                Err(reason) => self.fail(event, Failure::new("bad_answer", reason), outputs),
             },
         }
     }
 
-    fn fail(&self, event: LogEvent, error: CallError, outputs: &mut TransformOutputs) {
-        let failure = Failure::new(error.kind, error.reason).detail("component_digest", self.module.digest());
-        let failure = match error.backtrace {
-            Some(backtrace) => failure.detail("guest_backtrace", backtrace),
-            None => failure,
-        };
-        outputs.fail(event, failure);
+    fn fail(&self, event: LogEvent, failure: Failure, outputs: &mut TransformOutputs) {
+        outputs.fail(event, failure.detail("component_digest", self.module.digest()));
     }
 }
 
-fn clone_error(error: &CallError) -> CallError {
-    CallError {
-        kind: error.kind,
-        reason: error.reason.clone(),
-        backtrace: error.backtrace.clone(),
-    }
-}
-
-fn call_error(error: &wasmtime::Error) -> CallError {
+/// Why a call gave no answer, in words of the dead letter.
+fn call_error(error: &wasmtime::Error) -> Failure {
     let backtrace = error
         .downcast_ref::<wasmtime::WasmBacktrace>()
         .map(ToString::to_string);
@@ -336,10 +290,10 @@ fn call_error(error: &wasmtime::Error) -> CallError {
         // The chain begins with the backtrace; what went wrong is at its root.
         None => ("trap", format!("the component failed: {}", error.root_cause())),
     };
-    CallError {
-        kind,
-        reason,
-        backtrace,
+    let failure = Failure::new(kind, reason);
+    match backtrace {
+        Some(backtrace) => failure.detail("guest_backtrace", backtrace),
+        None => failure,
     }
 }
 
