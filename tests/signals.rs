@@ -42,6 +42,17 @@ async fn a_second_signal_exits_at_once() {
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut byte = [0];
     stdout.read_exact(&mut byte).await.unwrap();
+    // More than a pipe holds is on its way: what little would fit into it could still be drained.
+    let fetched = || {
+        lab.simulator
+            .handle()
+            .report()
+            .blobs
+            .iter()
+            .filter(|blob| blob.fetched > 0)
+            .count()
+    };
+    wait_for(|| fetched() >= 20, || format!("{} blobs are fetched", fetched())).await;
 
     signal(&child, "TERM").await;
     let draining = async {
