@@ -126,7 +126,7 @@ impl Drop for Unsent<'_> {
 
 async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob) -> Result<(Split, Held<'a>), Unread> {
     let client = &feed.tenant.client;
-    let url = client.pin(&blob.uri).map_err(ApiError::from)?;
+    let url = client.pin(&blob.uri)?;
     let _fetching = feed
         .tenant
         .fetching

@@ -448,10 +448,10 @@ fn blob_record(row: &Row<'_>) -> rusqlite::Result<BlobRecord> {
 /// Reference §15.1. The cursor alone says too much: within the look-back, blobs may still become visible behind it.
 fn low_watermark(record: &FeedRecord, lookback: TimeDelta) -> Option<DateTime<Utc>> {
     let listed = record.cursor?.min(record.last_listed? - lookback);
-    [record.oldest_pending, record.oldest_quarantined]
+    [Some(listed), record.oldest_pending, record.oldest_quarantined]
         .into_iter()
         .flatten()
-        .fold(Some(listed), |least, blob| least.map(|least| least.min(blob)))
+        .min()
 }
 
 fn median_and_max(mut seconds: Vec<i64>) -> (Option<i64>, Option<i64>) {

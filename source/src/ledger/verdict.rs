@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::{BlobState, FeedFilter, FeedRecord, LedgerError, LedgerReader};
 
 /// Blobs and gaps that are named; beyond, only their number is told.
-const NAMED: usize = 20;
+const NAMED: u32 = 20;
 
 /// What is complete and what is missing, over some feeds. Feeds that are no longer configured count for their losses
 /// only.
@@ -37,7 +37,7 @@ impl Verdict {
                     (None, None) => missing.push(format!("{} was never listed", feed.name())),
                     (None, Some(error)) => missing.push(format!("{} was never listed: {error}", feed.name())),
                     (Some(_), Some(error)) => {
-                        missing.push(format!("{} cannot be listed: {error}", feed.name()))
+                        missing.push(format!("{} cannot be listed: {error}", feed.name()));
                     }
                     (Some(_), None) => {}
                 }
@@ -48,13 +48,10 @@ impl Verdict {
                 let (from, to) = (stamp(gap.from), stamp(gap.to));
                 format!("{} from {from} to {to}: {}", feed.name(), gap.reason)
             });
-            missing.extend(gaps.take(NAMED));
-            if feed.gaps.len() > NAMED {
-                missing.push(format!(
-                    "{} more gaps of {}",
-                    feed.gaps.len() - NAMED,
-                    feed.name()
-                ));
+            missing.extend(gaps.take(NAMED as usize));
+            let unnamed = feed.gaps.len().saturating_sub(NAMED as usize);
+            if unnamed > 0 {
+                missing.push(format!("{unnamed} more gaps of {}", feed.name()));
             }
         }
         let lost: u64 = feeds.iter().map(|feed| feed.expired + feed.quarantined).sum();
@@ -62,7 +59,7 @@ impl Verdict {
         reader.each_blob(
             filter,
             &[BlobState::Expired, BlobState::Quarantined],
-            NAMED as u32,
+            NAMED,
             |blob| {
                 named += 1;
                 missing.push(format!(
