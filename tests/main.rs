@@ -16,4 +16,5 @@ mod examples;
 mod kill;
 mod once;
 mod signals;
+mod state;
 mod transform;

@@ -100,11 +100,15 @@ impl Lab {
 
     /// `run` with the lab's configuration.
     pub(crate) fn run(&self, arguments: &[&str]) -> Command {
-        let mut command = host(self.dir.path());
+        let mut command = self.command("run");
+        command.args(["--config", "pipeline.yaml"]).args(arguments);
         command
-            .args(["run", "--config", "pipeline.yaml"])
-            .args(arguments)
-            .env("SECRET", &self.secret);
+    }
+
+    /// Any command, in the lab's directory.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = host(self.dir.path());
+        command.arg(name).env("SECRET", &self.secret);
         command
     }
 

@@ -56,11 +56,14 @@ pub struct O365AuditConfig {
     /// How often the whole retention is listed again. `10m` to `168h`, default `6h`.
     #[serde(default = "six_hours", with = "o365_core::duration")]
     pub sweep_interval: Duration,
-    /// Whether an event whose `Id` has been delivered within the last 14 days is dropped. The service repeats events
+    /// Whether an event whose `Id` has been delivered within `deduplicate_retention` is dropped. The service repeats events
     /// [by design](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference).
     /// Default `true`.
     #[serde(default = "yes")]
-    pub dedupe: bool,
+    pub deduplicate: bool,
+    /// How long the ids of delivered events are remembered, on disk: about 60 bytes each. `7d` to `90d`, default `14d`.
+    #[serde(default = "two_weeks", with = "o365_core::duration")]
+    pub deduplicate_retention: Duration,
     /// Blobs of one tenant that are fetched at the same time. 1 to 64, default 4.
     #[serde(default = "four")]
     pub fetch_concurrency: u32,
@@ -69,13 +72,19 @@ pub struct O365AuditConfig {
     #[serde(default = "max_blob_size")]
     pub max_blob_size: u64,
     /// How often a blob that is missing or makes no sense is tried, before it is set aside (together with
-    /// `quarantine_after`). 1 to 100, default 5.
+    /// `quarantine_after`); then it is tried about once an hour until it expires. When running once: at most 5 times, and
+    /// not for longer than two minutes. 1 to 100, default 5.
     #[serde(default = "five")]
     pub quarantine_attempts: u32,
     /// For how long at least a blob that is missing or makes no sense is tried, before it is set aside. `0s` to
     /// `168h`, default `1h`.
     #[serde(default = "hour", with = "o365_core::duration")]
     pub quarantine_after: Duration,
+    /// Bytes that all blobs which were set aside may take on disk, under `<data_dir>/<component>/quarantine`. When the
+    /// limit is reached, their bodies are not kept any more, loudly; they are tried again all the same. 0 to
+    /// 1099511627776 (1 TiB), default 1073741824 (1 GiB).
+    #[serde(default = "gibibyte")]
+    pub quarantine_max_size: u64,
     /// When running once: how long a feed may make no progress before it is given up and named in the error that the
     /// run ends with. `1s` to `24h`, default `5m`.
     #[serde(default = "five_minutes", with = "o365_core::duration")]
@@ -202,6 +211,14 @@ fn five_minutes() -> Duration {
     Duration::from_mins(5)
 }
 
+fn two_weeks() -> Duration {
+    Duration::from_hours(14 * 24)
+}
+
+fn gibibyte() -> u64 {
+    1024 * 1024 * 1024
+}
+
 fn yes() -> bool {
     true
 }
@@ -238,11 +255,13 @@ impl O365AuditConfig {
             initial_interval: week(),
             lookback: six_hours(),
             sweep_interval: six_hours(),
-            dedupe: yes(),
+            deduplicate: yes(),
+            deduplicate_retention: two_weeks(),
             fetch_concurrency: four(),
             max_blob_size: max_blob_size(),
             quarantine_attempts: five(),
             quarantine_after: hour(),
+            quarantine_max_size: gibibyte(),
             once_give_up_after: five_minutes(),
             stats: Stats::default(),
         }

@@ -41,6 +41,19 @@ impl Default for BodyRoom {
     }
 }
 
+/// Why a body was not cut into events, and the body, if all of it is there.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) error: ApiError,
+    pub(crate) body: Option<Bytes>,
+}
+
+impl From<ApiError> for Unread {
+    fn from(error: ApiError) -> Self {
+        Self { error, body: None }
+    }
+}
+
 /// Reads a body to its end and cuts it into events.
 ///
 /// # Cancel safety
@@ -49,7 +62,7 @@ pub(crate) async fn read_blob(
     room: &BodyRoom,
     mut response: Response,
     limit: u64,
-) -> Result<(Split, usize, Held<'_>), ApiError> {
+) -> Result<(Split, usize, Held<'_>), Unread> {
     let status = response.status();
     let operation = Operation::FetchBlob;
     let mut held = Held {
@@ -63,7 +76,7 @@ pub(crate) async fn read_blob(
         .map_err(|error| transport(operation, error))?
     {
         if (body.len() + chunk.len()) as u64 > limit {
-            return Err(ApiError::TooLarge { limit });
+            return Err(ApiError::TooLarge { limit }.into());
         }
         if body.len() + chunk.len() > USUAL && held.large.is_none() {
             held.large = Some(room.large.acquire().await.expect("the semaphore is never closed"));
@@ -74,15 +87,19 @@ pub(crate) async fn read_blob(
     if body.trim_ascii_start().starts_with(b"{")
         && let Some(error) = embedded(operation, status, &body)
     {
-        return Err(error);
+        return Err(Unread {
+            error,
+            body: Some(body),
+        });
     }
     match split(&body) {
         Ok(events) => Ok((events, body.len(), held)),
-        Err(error @ (SplitError::Empty | SplitError::NoArray | SplitError::Broken(_))) => {
-            Err(ApiError::Body {
+        Err(error @ (SplitError::Empty | SplitError::NoArray | SplitError::Broken(_))) => Err(Unread {
+            error: ApiError::Body {
                 operation,
                 reason: error.to_string(),
-            })
-        }
+            },
+            body: Some(body),
+        }),
     }
 }

@@ -14,6 +14,7 @@ mod fetch;
 pub mod ledger;
 mod pace;
 mod plan;
+mod quarantine;
 mod run;
 mod settings;
 mod stats;

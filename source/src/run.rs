@@ -8,7 +8,7 @@ use o365_core::{
     config::{BuildError, Problem},
 };
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -20,11 +20,12 @@ use crate::{
     client::{ApiClient, http_client},
     config::O365AuditConfig,
     dedupe::InFlight,
-    error::{Incomplete, SourceError},
+    error::{Incomplete, SourceError, chain},
     feed::{Feed, Shared, TenantShared},
     fetch::BodyRoom,
-    ledger::{Ledger, ledger_path},
+    ledger::{Configured, Ledger, RETRY_NOTICED_AFTER, ledger_path},
     pace::Pace,
+    quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
     stats::Stats,
     telemetry,
@@ -130,6 +131,13 @@ impl AuditSource {
         } = self.cx;
         let feeds = self.settings.tenants.len() * self.settings.content_types.len();
         let stagger = (STAGGER * u32::try_from(feeds).unwrap_or(u32::MAX)).min(self.settings.poll_interval);
+        let quarantine = Quarantine::new(
+            self.path.with_file_name("quarantine"),
+            self.settings.quarantine_max_size,
+        );
+        if let Err(error) = tidy(&ledger, &quarantine).await? {
+            telemetry::quarantine_failed(&chain(&error));
+        }
         let shared = Arc::new(Shared {
             component,
             settings: self.settings,
@@ -139,6 +147,8 @@ impl AuditSource {
             room: BodyRoom::default(),
             jitter: Jitter::random(),
             stop: shutdown.token().child_token(),
+            nudge: watch::Sender::new(0),
+            quarantine,
             stagger,
         });
         let settings = &shared.settings;
@@ -164,6 +174,13 @@ impl AuditSource {
         }
         // All together, so that thousands of feeds share a few commits.
         let rows = try_join_all(keys.iter().map(|(key, _)| shared.ledger.feed(key))).await?;
+        let configured = keys.iter().zip(&rows).map(|((_, tenant), row)| Configured {
+            feed: row.feed,
+            tenant: row.tenant,
+            tenant_name: tenant.name.clone(),
+            lookback: settings.plan.lookback,
+        });
+        shared.ledger.configured(configured.collect()).await?;
         let mut feeds = JoinSet::new();
         for ((key, tenant), row) in keys.into_iter().zip(rows) {
             let stats = self.stats.feed(&key);
@@ -194,11 +211,26 @@ async fn supervise(
     let mut fatal = None;
     let mut evict = interval(EVICT_EVERY);
     evict.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval(RETRY_NOTICED_AFTER);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut version = None;
     loop {
         let ended = tokio::select! {
             ended = feeds.join_next() => ended,
             _ = evict.tick() => {
-                shared.ledger.evict(shared.pace.calendar()).await?;
+                for [tenant, content_type, content_id, reason] in shared.ledger.expire(shared.pace.calendar()).await? {
+                    telemetry::quarantined_expired(&tenant, &content_type, &content_id, &reason);
+                }
+                let keep_events = shared.settings.deduplicate_retention;
+                shared.ledger.evict(shared.pace.calendar(), keep_events).await?;
+                continue;
+            }
+            _ = look.tick() => {
+                // `state retry` writes into the ledger beside us.
+                let found = shared.ledger.foreign_version().await?;
+                if version.replace(found).is_some_and(|known| known != found) {
+                    shared.nudge.send_modify(|count| *count += 1);
+                }
                 continue;
             }
         };
@@ -224,6 +256,12 @@ async fn supervise(
         }
         None => Ok(()),
     }
+}
+
+/// Removes what the quarantine folder has and the ledger does not know.
+async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), KeepError>, SourceError> {
+    let known = ledger.kept().await?;
+    Ok(quarantine.tidy(known).await)
 }
 
 struct Clients {

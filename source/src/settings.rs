@@ -34,11 +34,13 @@ pub(crate) struct Settings {
     pub(crate) plan: PlanSettings,
     pub(crate) poll_interval: Duration,
     pub(crate) requests_per_minute: u32,
-    pub(crate) dedupe: bool,
+    pub(crate) deduplicate: bool,
+    pub(crate) deduplicate_retention: TimeDelta,
     pub(crate) fetch_concurrency: usize,
     pub(crate) max_blob_size: u64,
     pub(crate) quarantine_attempts: u32,
     pub(crate) quarantine_after: Duration,
+    pub(crate) quarantine_max_size: u64,
     pub(crate) once_give_up_after: Duration,
 }
 
@@ -145,11 +147,13 @@ impl Settings {
             },
             poll_interval: config.api.poll_interval,
             requests_per_minute: config.api.max_requests_per_minute,
-            dedupe: config.dedupe,
+            deduplicate: config.deduplicate,
+            deduplicate_retention: delta(config.deduplicate_retention),
             fetch_concurrency: config.fetch_concurrency as usize,
             max_blob_size: config.max_blob_size,
             quarantine_attempts: config.quarantine_attempts,
             quarantine_after: config.quarantine_after,
+            quarantine_max_size: config.quarantine_max_size,
             once_give_up_after: config.once_give_up_after,
         })
     }
@@ -323,6 +327,12 @@ impl Problems {
             ("sweep_interval", config.sweep_interval, MINUTE * 10, WEEK),
             ("quarantine_after", config.quarantine_after, Duration::ZERO, WEEK),
             (
+                "deduplicate_retention",
+                config.deduplicate_retention,
+                WEEK,
+                DAY * 90,
+            ),
+            (
                 "once_give_up_after",
                 config.once_give_up_after,
                 Duration::from_secs(1),
@@ -346,6 +356,7 @@ impl Problems {
                 2 * 1_024 * 1_024 * 1_024,
             ),
             ("quarantine_attempts", config.quarantine_attempts.into(), 1, 100),
+            ("quarantine_max_size", config.quarantine_max_size, 0, 1 << 40),
         ] {
             self.range(field, value, from, to, |value: u64| value.to_string());
         }

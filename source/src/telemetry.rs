@@ -220,6 +220,51 @@ pub(crate) fn feed_incomplete(feed: &FeedKey, reason: &str) {
     error!(tenant = %feed.tenant, content_type = %feed.content_type, error = reason, "the feed is not complete");
 }
 
+pub(crate) fn blob_set_aside(
+    feed: &FeedKey,
+    content_id: &str,
+    attempts: u32,
+    kept: Option<&str>,
+    reason: &str,
+) {
+    error!(
+        tenant = %feed.tenant,
+        content_type = %feed.content_type,
+        content_id,
+        attempts,
+        kept,
+        error = reason,
+        "gave up on a blob that makes no sense: it is quarantined, and tried again now and then until its time is over"
+    );
+}
+
+pub(crate) fn blob_healed(feed: &FeedKey, content_id: &str) {
+    info!(
+        tenant = %feed.tenant,
+        content_type = %feed.content_type,
+        content_id,
+        "a blob that was quarantined is delivered after all"
+    );
+}
+
+/// A blob that was set aside and could not be had until its time was over.
+pub(crate) fn quarantined_expired(tenant: &str, content_type: &str, content_id: &str, reason: &str) {
+    error!(
+        tenant,
+        content_type,
+        content_id,
+        error = reason,
+        "a quarantined blob has expired: its events are lost"
+    );
+}
+
+pub(crate) fn quarantine_failed(reason: &str) {
+    error!(
+        error = reason,
+        "the quarantine folder could not be written or tidied: blobs that make no sense are not kept as they came"
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

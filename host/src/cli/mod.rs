@@ -7,6 +7,7 @@ mod report;
 mod run;
 mod signals;
 mod simulate;
+mod state;
 mod transform;
 mod validate;
 
@@ -57,6 +58,8 @@ enum Command {
     Demo(demo::Args),
     /// Serves the simulator of the Office 365 Management Activity API, to try a configuration against.
     Simulate(simulate::Args),
+    /// Shows what the ledger holds: how far each feed is, and whether anything is missing.
+    State(state::Args),
 }
 
 /// Why a command did not end with 0, and with what it ends.
@@ -95,6 +98,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Transform(args) => transform::transform(args).await,
             Command::Demo(args) => demo::demo(args).await,
             Command::Simulate(args) => simulate::simulate(args).await,
+            Command::State(args) => state::state(args).await,
         }
     });
     // A read from standard input cannot be cancelled; it must not hold up the end.

@@ -12,13 +12,13 @@ use std::{
 use bytes::Bytes;
 use o365_core::{BatchNotifier, EventBatch, EventMetadata, EventStatus, LogEvent, Origin, SourceSender};
 
-use super::{Feed, SLOW};
+use super::{Feed, SLOW, poison};
 use crate::{
     backoff::Backoff,
     dedupe::Claim,
     error::{ApiError, Class, SourceError},
     events::{Split, find_id},
-    fetch::{Held, read_blob},
+    fetch::{Held, Unread, read_blob},
     ledger::{EventKey, PendingBlob, Retry},
     pace::later,
     stats::add,
@@ -29,7 +29,7 @@ use crate::{
 const BATCH_EVENTS: usize = 128;
 const BATCH_BYTES: usize = 256 * 1024;
 /// Waits of one blob.
-const BLOB: Backoff = Backoff::secs(1, 900);
+pub(super) const BLOB: Backoff = Backoff::secs(1, 900);
 
 /// How an attempt at a blob ended.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ async fn attempt(feed: &Feed, blob: &PendingBlob, out: SourceSender) -> Result<O
     };
     let (split, held) = match fetched {
         Ok(fetched) => fetched,
-        Err(error) => return failed(feed, blob, &error).await,
+        Err(Unread { error, body }) => return failed(feed, blob, &error, body).await,
     };
     if !split.oddities.is_empty() {
         telemetry::blob_odd(&feed.key, &blob.content_id, &split.oddities);
@@ -124,7 +124,7 @@ impl Drop for Unsent<'_> {
     }
 }
 
-async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob) -> Result<(Split, Held<'a>), ApiError> {
+async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob) -> Result<(Split, Held<'a>), Unread> {
     let client = &feed.tenant.client;
     let url = client.pin(&blob.uri)?;
     let _fetching = feed
@@ -164,7 +164,7 @@ impl Sending<'_> {
         let mut keyed: Vec<Keyed> = Vec::new();
         let mut seen = HashSet::new();
         for (index, event) in (0..).zip(split.events) {
-            let key = if self.feed.shared.settings.dedupe {
+            let key = if self.feed.shared.settings.deduplicate {
                 find_id(&event).and_then(EventKey::new)
             } else {
                 None
@@ -286,6 +286,12 @@ async fn acknowledged(
         .await;
     }
     let now = shared.pace.now();
+    if duplicates > 0 {
+        shared
+            .ledger
+            .duplicates_dropped(feed.row.feed, duplicates)
+            .await?;
+    }
     shared
         .ledger
         .delivered(
@@ -300,12 +306,13 @@ async fn acknowledged(
     add(&feed.stats.blobs_delivered, 1);
     add(&feed.stats.duplicates_dropped, duplicates);
     telemetry::blob_done(&feed.key, &blob.content_id, sent, duplicates);
+    poison::healed(feed, blob).await;
     Ok(Outcome::Final)
 }
 
 /// Why a blob is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub(super) enum Why {
     /// The service or the pipeline is out of order.
     Transient,
     /// The tenant has sent too many requests.
@@ -317,7 +324,12 @@ enum Why {
 }
 
 /// Nothing of the blob was sent.
-async fn failed(feed: &Feed, blob: &PendingBlob, error: &ApiError) -> Result<Outcome, SourceError> {
+async fn failed(
+    feed: &Feed,
+    blob: &PendingBlob,
+    error: &ApiError,
+    body: Option<Bytes>,
+) -> Result<Outcome, SourceError> {
     let shared = &feed.shared;
     let jitter = &shared.jitter;
     let reason = feed.explain(error);
@@ -340,51 +352,24 @@ async fn failed(feed: &Feed, blob: &PendingBlob, error: &ApiError) -> Result<Out
         }
         // When nothing of a feed can be fetched, it is not the blobs that are wrong.
         Class::Unusable
-            if error.suggests_wrong_cloud() && feed.stats.blobs_delivered.load(Ordering::Relaxed) == 0 =>
+            if error.suggests_wrong_cloud()
+                && !feed.row.has_delivered
+                && feed.stats.blobs_delivered.load(Ordering::Relaxed) == 0 =>
         {
             let wait = BLOB.wait(blob.attempts + 1, None, jitter);
             again(feed, blob, reason, wait, Why::Transient).await
         }
         Class::Expired => lost(feed, blob, true, reason).await,
-        Class::Bug if matches!(error, ApiError::Refused(_)) => lost(feed, blob, false, reason).await,
+        Class::Bug if matches!(error, ApiError::Refused(_)) => {
+            lost(feed, blob, poison::is_over(feed, blob), reason).await
+        }
         Class::Unusable | Class::Window | Class::StalePage | Class::TooMuch | Class::Bug => {
-            unusable(feed, blob, reason).await
+            poison::unusable(feed, blob, reason, body).await
         }
     }
 }
 
-/// A blob that is not there or makes no sense gets some attempts over some time.
-async fn unusable(feed: &Feed, blob: &PendingBlob, reason: String) -> Result<Outcome, SourceError> {
-    let settings = &feed.shared.settings;
-    let now = feed.shared.pace.now();
-    if blob
-        .expiration
-        .is_some_and(|expiration| expiration < feed.shared.pace.calendar())
-    {
-        return lost(feed, blob, true, reason).await;
-    }
-    let attempts = blob.unusable + 1;
-    let over = blob.unusable_since.unwrap_or(now);
-    let patience = later(over, settings.quarantine_after);
-    let enough = attempts >= settings.quarantine_attempts;
-    if enough && now >= patience {
-        return lost(feed, blob, false, reason).await;
-    }
-    let wait = if enough {
-        feed.shared.pace.until(patience)
-    } else if feed.once() {
-        BLOB.wait(attempts, None, &feed.shared.jitter)
-    } else {
-        (settings.quarantine_after / settings.quarantine_attempts).max(BLOB.wait(
-            attempts,
-            None,
-            &feed.shared.jitter,
-        ))
-    };
-    again(feed, blob, reason, wait, Why::Unusable).await
-}
-
-async fn again(
+pub(super) async fn again(
     feed: &Feed,
     blob: &PendingBlob,
     reason: String,
@@ -407,7 +392,7 @@ async fn again(
     Ok(Outcome::Later { reason, transient })
 }
 
-async fn lost(
+pub(super) async fn lost(
     feed: &Feed,
     blob: &PendingBlob,
     expired: bool,

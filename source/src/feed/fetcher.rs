@@ -45,6 +45,7 @@ pub(super) async fn run(feed: &Feed, out: SourceSender) -> Result<End, SourceErr
         quiet_since: Instant::now(),
     };
     let mut active = FuturesUnordered::new();
+    let mut nudge = feed.shared.nudge.subscribe();
     loop {
         let stopping = feed.shared.stop.is_cancelled() || fetcher.fatal.is_some();
         if stopping {
@@ -74,6 +75,7 @@ pub(super) async fn run(feed: &Feed, out: SourceSender) -> Result<End, SourceErr
         tokio::select! {
             Some((blob, outcome)) = active.next(), if !active.is_empty() => fetcher.ended(&blob, outcome),
             () = feed.wake.notified() => fetcher.phase = Phase::Ask,
+            Ok(()) = nudge.changed() => fetcher.phase = Phase::Ask,
             () = sleep_until(wake_at) => fetcher.woke(),
             () = feed.shared.stop.cancelled(), if !stopping => {}
         }
@@ -132,7 +134,10 @@ impl Fetcher<'_> {
                 .filter(|blob| !self.on_their_way.contains(&blob.content_id));
             self.queue.extend(fresh);
             if self.queue.is_empty() {
-                let due = due.next.map(|next| Instant::now() + shared.pace.until(next));
+                // A run that has to end does not wait for what was set aside.
+                let quarantined = due.next_quarantined.filter(|_| !feed.once());
+                let next = due.next.into_iter().chain(quarantined).min();
+                let due = next.map(|next| Instant::now() + shared.pace.until(next));
                 self.phase = Phase::Dry { due };
             }
         }

@@ -4,6 +4,7 @@
 mod delivery;
 mod fetcher;
 mod lister;
+mod poison;
 
 use std::{
     sync::{
@@ -15,7 +16,7 @@ use std::{
 
 use o365_core::{ComponentKey, RunMode, SourceSender};
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, Semaphore, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ use crate::{
     fetch::BodyRoom,
     ledger::{FeedRow, Ledger},
     pace::Pace,
+    quarantine::Quarantine,
     settings::Settings,
     stats::FeedStats,
     telemetry::Limiter,
@@ -51,6 +53,9 @@ pub(crate) struct Shared {
     pub(crate) jitter: Jitter,
     /// No new work.
     pub(crate) stop: CancellationToken,
+    /// Counts up when somebody else has changed the ledger: there may be something to fetch.
+    pub(crate) nudge: watch::Sender<u64>,
+    pub(crate) quarantine: Quarantine,
     /// Feeds begin within this time, not all at once.
     pub(crate) stagger: Duration,
 }

@@ -3,14 +3,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EventKey, Ledger, LedgerError, count, instant, millis};
+use super::{
+    EventKey, Ledger, LedgerError, count,
+    counters::{Before, Late, assumed_expiration},
+    instant, millis,
+};
 use crate::{
     plan::{Gap, Progress},
     types::FeedKey,
 };
 
-/// Ids of delivered events are kept as long as the service has been seen to repeat them, and twice that.
-const KEEP_EVENTS: TimeDelta = TimeDelta::days(14);
 /// A blob that is done is forgotten when it cannot be listed any more.
 const KEEP_DONE: TimeDelta = TimeDelta::days(9);
 /// A blob that was lost is remembered longer: somebody may ask.
@@ -24,6 +26,8 @@ pub(crate) struct FeedRow {
     pub(crate) progress: Option<Progress>,
     /// When `subscriptions/start` was last called.
     pub(crate) start_attempt: Option<DateTime<Utc>>,
+    /// Whether a blob of the feed was ever delivered.
+    pub(crate) has_delivered: bool,
 }
 
 /// A blob that a listing named.
@@ -46,10 +50,12 @@ pub(crate) struct Recorded {
     pub(crate) refused: Vec<(String, String)>,
     /// Known blobs that got another address.
     pub(crate) moved: u64,
+    /// New ones that the cursor had passed.
+    pub(crate) late: Late,
 }
 
 /// A blob that is still to be delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PendingBlob {
     pub(crate) content_id: String,
     pub(crate) uri: String,
@@ -60,14 +66,29 @@ pub(crate) struct PendingBlob {
     /// Of these, answers that made no sense.
     pub(crate) unusable: u32,
     pub(crate) unusable_since: Option<DateTime<Utc>>,
+    /// It has been set aside before.
+    pub(crate) quarantined: bool,
+    /// Name of its files in the quarantine folder.
+    pub(crate) kept: Option<String>,
+}
+
+/// A blob is set aside, and tried again now and then until it expires.
+#[derive(Debug, Clone)]
+pub(crate) struct SetAside {
+    pub(crate) not_before: DateTime<Utc>,
+    pub(crate) reason: String,
+    /// Name of its files in the quarantine folder.
+    pub(crate) kept: Option<String>,
 }
 
 /// What there is to fetch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) blobs: Vec<PendingBlob>,
-    /// When the next one is due, if there are no more that are due now.
+    /// When the next pending one is due, if there are no more that are due now.
     pub(crate) next: Option<DateTime<Utc>>,
+    /// When the next one of those that were set aside is due.
+    pub(crate) next_quarantined: Option<DateTime<Utc>>,
 }
 
 /// A blob goes back to the pending ones.
@@ -96,7 +117,7 @@ impl Ledger {
                 .execute(params![tenant, key.content_type.as_str()])?;
             let row = connection
                 .prepare_cached(
-                    "SELECT id, origin, cursor, last_sweep, start_attempt FROM feeds
+                    "SELECT id, origin, cursor, last_sweep, start_attempt, blobs_delivered > 0 FROM feeds
                      WHERE tenant = ?1 AND content_type = ?2",
                 )?
                 .query_row(params![tenant, key.content_type.as_str()], |row| {
@@ -112,10 +133,14 @@ impl Ledger {
                             last_sweep: last_sweep.map(instant),
                         }),
                         start_attempt: row.get::<_, Option<i64>>(4)?.map(instant),
+                        has_delivered: row.get(5)?,
                     })
                 })?;
             connection
                 .prepare_cached("UPDATE blobs SET next_attempt = 0 WHERE feed = ?1 AND state = 'pending' AND next_attempt > 0")?
+                .execute([row.feed])?;
+            connection
+                .prepare_cached("UPDATE blobs SET next_attempt = 0 WHERE feed = ?1 AND state = 'quarantined' AND next_attempt > 0")?
                 .execute([row.feed])?;
             Ok(row)
         })
@@ -146,9 +171,11 @@ impl Ledger {
                         millis(now)
                     ])?;
             }
+            let before = Before::read(connection, feed)?;
             for blob in blobs {
-                record_blob(connection, feed, blob, now, &mut recorded)?;
+                record_blob(connection, feed, before, blob, now, &mut recorded)?;
             }
+            recorded.late.save(connection, feed)?;
             connection
                 .prepare_cached(
                     "UPDATE feeds SET origin = ?2, cursor = ?3, last_sweep = ?4, last_listed = ?5, last_error = NULL
@@ -188,40 +215,35 @@ impl Ledger {
         .await
     }
 
-    /// The most urgent pending blobs that are due: those that expire first, then the oldest.
+    /// The most urgent blobs that are due: the pending ones that expire first, then the oldest; after them what was set
+    /// aside and has its turn.
     pub(crate) async fn due(&self, feed: i64, now: DateTime<Utc>, limit: usize) -> Result<Due, LedgerError> {
         self.call(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT content_id, uri, created, expiration, attempts, unusable, unusable_since FROM blobs
-                 WHERE feed = ?1 AND state = 'pending' AND next_attempt <= ?2
-                 ORDER BY expiration, created LIMIT ?3",
-            )?;
-            let rows = statement.query_map(
-                params![feed, millis(now), i64::try_from(limit).unwrap_or(i64::MAX)],
-                |row| {
-                    Ok(PendingBlob {
-                        content_id: row.get(0)?,
-                        uri: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
-                        created: instant(row.get(2)?),
-                        expiration: row.get::<_, Option<i64>>(3)?.map(instant),
-                        attempts: row.get(4)?,
-                        unusable: row.get(5)?,
-                        unusable_since: row.get::<_, Option<i64>>(6)?.map(instant),
-                    })
-                },
-            )?;
-            let blobs = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-            if blobs.len() == limit {
-                return Ok(Due { blobs, next: None });
+            let mut blobs = select_due(connection, PENDING_DUE, feed, now, limit)?;
+            if blobs.len() < limit {
+                let room = limit - blobs.len();
+                blobs.extend(select_due(connection, QUARANTINED_DUE, feed, now, room)?);
             }
-            let next: Option<i64> = connection
-                .prepare_cached(
-                    "SELECT min(next_attempt) FROM blobs WHERE feed = ?1 AND state = 'pending' AND next_attempt > ?2",
-                )?
-                .query_row(params![feed, millis(now)], |row| row.get(0))?;
+            if blobs.len() == limit {
+                return Ok(Due {
+                    blobs,
+                    ..Due::default()
+                });
+            }
+            let next = |sql| -> rusqlite::Result<Option<DateTime<Utc>>> {
+                let next: Option<i64> = connection
+                    .prepare_cached(sql)?
+                    .query_row(params![feed, millis(now)], |row| row.get(0))?;
+                Ok(next.filter(|next| *next < NEVER).map(instant))
+            };
             Ok(Due {
                 blobs,
-                next: next.map(instant),
+                next: next(
+                    "SELECT min(next_attempt) FROM blobs WHERE feed = ?1 AND state = 'pending' AND next_attempt > ?2",
+                )?,
+                next_quarantined: next(
+                    "SELECT min(next_attempt) FROM blobs WHERE feed = ?1 AND state = 'quarantined' AND next_attempt > ?2",
+                )?,
             })
         })
         .await
@@ -262,6 +284,7 @@ impl Ledger {
         events: u64,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
         self.call(move |connection| {
             let mut insert =
                 connection.prepare_cached("INSERT OR IGNORE INTO events (tenant, key, seen) VALUES (?1, ?2, ?3)")?;
@@ -270,10 +293,17 @@ impl Ledger {
             }
             connection
                 .prepare_cached(
-                    "UPDATE blobs SET state = 'done', uri = NULL, finished = ?3, event_count = ?4, last_error = NULL
+                    "UPDATE blobs SET state = 'done', uri = NULL, kept = NULL, finished = ?3, event_count = ?4,
+                         last_error = NULL
                      WHERE feed = ?1 AND content_id = ?2",
                 )?
-                .execute(params![feed, content_id, millis(now), i64::try_from(events).unwrap_or(i64::MAX)])?;
+                .execute(params![feed, content_id, millis(now), events])?;
+            connection
+                .prepare_cached(
+                    "UPDATE feeds SET blobs_delivered = blobs_delivered + 1, events_delivered = events_delivered + ?2
+                     WHERE id = ?1",
+                )?
+                .execute(params![feed, events])?;
             Ok(())
         })
         .await
@@ -286,7 +316,7 @@ impl Ledger {
                 .prepare_cached(
                     "UPDATE blobs SET attempts = attempts + 1, next_attempt = ?3, last_error = ?4,
                          unusable = unusable + (?5 IS NOT NULL), unusable_since = coalesce(unusable_since, ?5)
-                     WHERE feed = ?1 AND content_id = ?2 AND state = 'pending'",
+                     WHERE feed = ?1 AND content_id = ?2 AND state IN ('pending', 'quarantined')",
                 )?
                 .execute(params![
                     feed,
@@ -300,7 +330,36 @@ impl Ledger {
         .await
     }
 
-    /// A blob is given up for good.
+    /// A blob is set aside: it makes no sense, now.
+    pub(crate) async fn set_aside(
+        &self,
+        feed: i64,
+        content_id: String,
+        aside: SetAside,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        self.call(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE blobs SET state = 'quarantined', attempts = attempts + 1, unusable = unusable + 1,
+                         unusable_since = coalesce(unusable_since, ?3), finished = coalesce(finished, ?3),
+                         next_attempt = ?4, last_error = ?5, kept = coalesce(?6, kept)
+                     WHERE feed = ?1 AND content_id = ?2 AND state IN ('pending', 'quarantined')",
+                )?
+                .execute(params![
+                    feed,
+                    content_id,
+                    millis(now),
+                    millis(aside.not_before),
+                    aside.reason,
+                    aside.kept
+                ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A blob is not tried any more by itself: it has expired, or its address is refused.
     pub(crate) async fn lost(
         &self,
         feed: i64,
@@ -313,20 +372,83 @@ impl Ledger {
         self.call(move |connection| {
             connection
                 .prepare_cached(
-                    "UPDATE blobs SET state = ?3, attempts = attempts + 1, finished = ?4, last_error = ?5
-                     WHERE feed = ?1 AND content_id = ?2 AND state = 'pending'",
+                    "UPDATE blobs SET state = ?3, attempts = attempts + 1, finished = ?4, last_error = ?5,
+                         next_attempt = ?6
+                     WHERE feed = ?1 AND content_id = ?2 AND state IN ('pending', 'quarantined')",
                 )?
-                .execute(params![feed, content_id, state, millis(now), reason])?;
+                .execute(params![feed, content_id, state, millis(now), reason, NEVER])?;
+            if expired {
+                connection
+                    .prepare_cached("UPDATE feeds SET blobs_expired = blobs_expired + 1 WHERE id = ?1")?
+                    .execute([feed])?;
+            }
             Ok(())
         })
         .await
     }
 
-    /// Forgets what cannot come again. Returns how many rows are gone.
-    pub(crate) async fn evict(&self, now: DateTime<Utc>) -> Result<usize, LedgerError> {
+    /// What was set aside and has expired since is lost. Returns the tenant, content type, id and last error of each.
+    pub(crate) async fn expire(&self, now: DateTime<Utc>) -> Result<Vec<[String; 4]>, LedgerError> {
+        self.call(move |connection| {
+            // What is due has its try first: somebody may have asked for it.
+            let rows: Vec<(i64, [String; 4], i64)> = connection
+                .prepare_cached(
+                    "SELECT b.feed, t.guid, f.content_type, b.content_id, coalesce(b.last_error, ''), b.created, b.expiration
+                     FROM blobs b JOIN feeds f ON f.id = b.feed JOIN tenants t ON t.id = f.tenant
+                     WHERE b.state = 'quarantined' AND b.next_attempt > ?1",
+                )?
+                .query_map([millis(now)], |row| {
+                    let expiration = match row.get::<_, Option<i64>>(6)? {
+                        Some(expiration) => expiration,
+                        None => assumed_expiration(instant(row.get(5)?)),
+                    };
+                    Ok((
+                        row.get(0)?,
+                        [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+                        expiration,
+                    ))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut expired = Vec::new();
+            for (feed, names, expiration) in rows {
+                if expiration >= millis(now) {
+                    continue;
+                }
+                connection
+                    .prepare_cached(
+                        "UPDATE blobs SET state = 'expired', finished = ?3 WHERE feed = ?1 AND content_id = ?2",
+                    )?
+                    .execute(params![feed, names[2], millis(now)])?;
+                connection
+                    .prepare_cached("UPDATE feeds SET blobs_expired = blobs_expired + 1 WHERE id = ?1")?
+                    .execute([feed])?;
+                expired.push(names);
+            }
+            Ok(expired)
+        })
+        .await
+    }
+
+    /// Names of the files in the quarantine folder that belong to a blob.
+    pub(crate) async fn kept(&self) -> Result<Vec<String>, LedgerError> {
+        self.call(|connection| {
+            connection
+                .prepare_cached("SELECT kept FROM blobs WHERE state <> 'done' AND kept IS NOT NULL")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })
+        .await
+    }
+
+    /// Forgets what cannot come again, and event ids that are older than `keep_events`. Returns how many rows are gone.
+    pub(crate) async fn evict(
+        &self,
+        now: DateTime<Utc>,
+        keep_events: TimeDelta,
+    ) -> Result<usize, LedgerError> {
         self.call(move |connection| {
             let events =
-                connection.execute("DELETE FROM events WHERE seen < ?1", [millis(now - KEEP_EVENTS)])?;
+                connection.execute("DELETE FROM events WHERE seen < ?1", [millis(now - keep_events)])?;
             let done = connection.execute(
                 "DELETE FROM blobs WHERE state = 'done' AND created < ?1",
                 [millis(now - KEEP_DONE)],
@@ -341,9 +463,48 @@ impl Ledger {
     }
 }
 
+/// No time at which anything is tried by itself.
+const NEVER: i64 = i64::MAX;
+
+const PENDING_DUE: &str = "
+    SELECT content_id, uri, created, expiration, attempts, unusable, unusable_since, state = 'quarantined', kept
+    FROM blobs WHERE feed = ?1 AND state = 'pending' AND next_attempt <= ?2
+    ORDER BY expiration, created LIMIT ?3";
+const QUARANTINED_DUE: &str = "
+    SELECT content_id, uri, created, expiration, attempts, unusable, unusable_since, state = 'quarantined', kept
+    FROM blobs WHERE feed = ?1 AND state = 'quarantined' AND next_attempt <= ?2
+    ORDER BY next_attempt, created LIMIT ?3";
+
+fn select_due(
+    connection: &Connection,
+    sql: &str,
+    feed: i64,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> rusqlite::Result<Vec<PendingBlob>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(sql)?
+        .query_map(params![feed, millis(now), limit], |row| {
+            Ok(PendingBlob {
+                content_id: row.get(0)?,
+                uri: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                created: instant(row.get(2)?),
+                expiration: row.get::<_, Option<i64>>(3)?.map(instant),
+                attempts: row.get(4)?,
+                unusable: row.get(5)?,
+                unusable_since: row.get::<_, Option<i64>>(6)?.map(instant),
+                quarantined: row.get(7)?,
+                kept: row.get(8)?,
+            })
+        })?
+        .collect()
+}
+
 fn record_blob(
     connection: &Connection,
     feed: i64,
+    before: Before,
     blob: NewBlob,
     now: DateTime<Utc>,
     recorded: &mut Recorded,
@@ -355,8 +516,9 @@ fn record_blob(
     };
     let inserted = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO blobs (feed, content_id, uri, created, expiration, found, state, last_error)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR IGNORE INTO blobs (feed, content_id, uri, created, expiration, found, state, last_error,
+                 next_attempt, watched)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             feed,
@@ -366,10 +528,14 @@ fn record_blob(
             blob.expiration.map(millis),
             millis(now),
             state,
-            blob.refusal
+            blob.refusal,
+            // An address that is refused stays so, unless the service gives another one.
+            if blob.refusal.is_some() { NEVER } else { 0 },
+            before.up_to_date(now),
         ])?;
     if inserted == 1 {
         recorded.new += 1;
+        before.note(&mut recorded.late, blob.created, now);
         if let Some(refusal) = blob.refusal {
             recorded.refused.push((blob.content_id, refusal));
         }

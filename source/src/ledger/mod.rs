@@ -6,8 +6,12 @@
 //! commit is on disk. A second process on the same ledger is refused. There are no secrets in it.
 
 mod blobs;
+mod counters;
+mod edit;
+mod health;
 mod read;
 mod schema;
+mod verdict;
 mod writer;
 
 use std::{
@@ -17,11 +21,17 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use o365_core::ComponentKey;
+use rusqlite::ErrorCode;
 
-pub use self::read::{BlobRecord, BlobState, FeedRecord, GapRecord, LedgerReader};
 pub(crate) use self::{
-    blobs::{FeedRow, NewBlob, PendingBlob, Retry},
+    blobs::{FeedRow, NewBlob, PendingBlob, Retry, SetAside},
+    counters::Configured,
     writer::Ledger,
+};
+pub use self::{
+    edit::{Forgotten, LedgerEditor, RETRY_NOTICED_AFTER},
+    read::{BlobRecord, BlobState, FeedFilter, FeedRecord, GapRecord, LagRecord, LedgerReader},
+    verdict::Verdict,
 };
 
 /// The ledger's file below the host's data directory.
@@ -33,7 +43,10 @@ pub fn ledger_path(data_dir: &Path, component: &ComponentKey) -> PathBuf {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// Another process has it.
-    #[error("{} is in use by another process: give each process a data_dir of its own", .0.display())]
+    #[error(
+        "the ledger {} is in use by another process, which holds the lock on {}: stop that process, or give each \
+         process a data_dir of its own", .0.display(), lock_path(.0).display()
+    )]
     InUse(PathBuf),
     /// The file system refuses.
     #[error("{}: {reason}", path.display())]
@@ -51,7 +64,35 @@ pub enum LedgerError {
         /// Newest format that this version knows.
         known: i64,
     },
-    /// The database refuses: the disk is full, the file is damaged.
+    /// An older version of this program has written it, and readers change nothing.
+    #[error(
+        "the ledger has format {found}, which is older than this version reads: start the source once with this \
+         version, it brings the ledger up to date"
+    )]
+    Older {
+        /// Format of the file.
+        found: i64,
+    },
+    /// The file is no database, or parts of it are not what they should be.
+    #[error(
+        "the ledger {} is damaged ({reason}): stop the source and restore the file from a backup, or move it away \
+         together with the files {}-wal and {}-shm. Without it everything that the service still has (7 days) is \
+         listed and delivered again: nothing of that is lost, but events that were delivered before are repeated",
+        path.display(), path.display(), path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// No room for what is to be remembered.
+    #[error(
+        "the disk is full, the ledger {} cannot be written: make room and start the source again, it goes on where \
+         it was", .0.display()
+    )]
+    Full(PathBuf),
+    /// The database refuses.
     #[error("the ledger database failed")]
     Database(#[source] Arc<rusqlite::Error>),
     /// The thread that writes the ledger is gone.
@@ -63,6 +104,28 @@ impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(Arc::new(error))
     }
+}
+
+impl LedgerError {
+    /// Says which file it is about, and what is wrong with it, if SQLite knows.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        let Self::Database(error) = &self else {
+            return self;
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            },
+            Some(ErrorCode::DiskFull) => Self::Full(path.to_owned()),
+            _ => self,
+        }
+    }
+}
+
+/// The file whose lock says that a process owns the ledger.
+fn lock_path(path: &Path) -> PathBuf {
+    path.with_extension("lock")
 }
 
 /// An event's `Id` as it is compared: a GUID as its 16 bytes, any other text in lower case.

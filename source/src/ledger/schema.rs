@@ -1,14 +1,15 @@
 //! The tables, and how older ones become these.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::LedgerError;
 
 /// Format of the file. A change of the tables appends a step to [`STEPS`].
-const NEWEST: u32 = 1;
+const NEWEST: u32 = 2;
 
 /// What makes each format of the one before.
-const STEPS: [&str; NEWEST as usize] = [r"
+const STEPS: [&str; NEWEST as usize] = [
+    r"
 CREATE TABLE tenants (
     id INTEGER PRIMARY KEY,
     guid TEXT NOT NULL UNIQUE
@@ -60,7 +61,35 @@ CREATE TABLE gaps (
     reason TEXT NOT NULL,
     recorded INTEGER NOT NULL
 ) STRICT;
-"];
+",
+    r"
+ALTER TABLE tenants ADD COLUMN name TEXT;
+-- Whether the configuration of the last start had the feed, and the look-back that it had.
+ALTER TABLE feeds ADD COLUMN active INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE feeds ADD COLUMN lookback INTEGER NOT NULL DEFAULT 21600000;
+-- Counters of the feed's whole life.
+ALTER TABLE feeds ADD COLUMN blobs_delivered INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN events_delivered INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN duplicates_dropped INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN late_by_lookback INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN late_by_sweep INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN max_lateness INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN blobs_expired INTEGER NOT NULL DEFAULT 0;
+-- Whether the feed was up to date when the blob was found: only then does created -> found tell the service's lag.
+ALTER TABLE blobs ADD COLUMN watched INTEGER NOT NULL DEFAULT 0;
+-- Name of its files in the quarantine folder, without their extension.
+ALTER TABLE blobs ADD COLUMN kept TEXT;
+CREATE INDEX blobs_quarantined ON blobs (feed, next_attempt) WHERE state = 'quarantined';
+UPDATE feeds SET
+    blobs_delivered = (SELECT count(*) FROM blobs WHERE feed = feeds.id AND state = 'done'),
+    events_delivered = (SELECT coalesce(sum(event_count), 0) FROM blobs WHERE feed = feeds.id AND state = 'done'),
+    blobs_expired = (SELECT count(*) FROM blobs WHERE feed = feeds.id AND state = 'expired');
+",
+];
+
+/// What the first step makes, for tests of the second.
+#[cfg(test)]
+pub(super) const FIRST: &str = STEPS[0];
 
 /// Settings of every writing connection.
 pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
@@ -77,7 +106,10 @@ pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let found = version(connection)?;
     let done = usize::try_from(found).unwrap_or_default();
-    let transaction = connection.transaction()?;
+    if found == i64::from(NEWEST) {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(done) {
         transaction.execute_batch(step)?;
     }
@@ -96,4 +128,13 @@ pub(super) fn version(connection: &Connection) -> Result<i64, LedgerError> {
         });
     }
     Ok(found)
+}
+
+/// For readers, who change nothing: the format must be the newest.
+pub(super) fn require_newest(connection: &Connection) -> Result<(), LedgerError> {
+    let found = version(connection)?;
+    if found < i64::from(NEWEST) {
+        return Err(LedgerError::Older { found });
+    }
+    Ok(())
 }

@@ -176,8 +176,22 @@ async fn a_delivered_blob_and_its_ids_are_remembered_together() {
     assert_eq!(fixture.read().done, 1);
 
     // After its time nobody knows it any more.
-    assert_eq!(fixture.ledger.evict(at(24 * 8)).await.unwrap(), 0);
-    assert_eq!(fixture.ledger.evict(at(24 * 15)).await.unwrap(), 3);
+    assert_eq!(
+        fixture
+            .ledger
+            .evict(at(24 * 8), TimeDelta::days(14))
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        fixture
+            .ledger
+            .evict(at(24 * 15), TimeDelta::days(14))
+            .await
+            .unwrap(),
+        3
+    );
     assert_eq!(
         fixture.ledger.known(row.tenant, asked).await.unwrap(),
         [false, false]
@@ -317,4 +331,224 @@ fn ids_are_compared_without_case_and_an_empty_one_is_none() {
     assert_ne!(key("abc"), key("abd"));
     assert_eq!(key(" "), None);
     assert_eq!(key(&"x".repeat(300)), None);
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(schema::FIRST).unwrap();
+    old.execute_batch(
+        "INSERT INTO tenants VALUES (1, '41463f53-8812-40f4-890f-865bf6e35190');
+         INSERT INTO feeds (id, tenant, content_type, origin, cursor, last_listed) VALUES (1, 1, 'Audit.Exchange', 1, 2, 2);
+         INSERT INTO blobs (feed, content_id, uri, created, found, state, finished, event_count)
+             VALUES (1, 'done', NULL, 1, 1, 'done', 2, 7), (1, 'bad', 'u', 1, 1, 'quarantined', 2, NULL),
+                    (1, 'waits', 'u', 1, 1, 'pending', NULL, NULL), (1, 'gone', 'u', 1, 1, 'expired', 2, NULL);
+         INSERT INTO gaps VALUES (1, 1, 0, 1, 'down', 1);
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let error = LedgerReader::open(&path).unwrap_err();
+    assert!(matches!(error, LedgerError::Older { found: 1 }), "{error}");
+    let ledger = Ledger::open(&path).await.unwrap();
+    let row = ledger.feed(&key()).await.unwrap();
+    assert!(row.has_delivered && row.progress.is_some());
+    let record = LedgerReader::open(&path).unwrap().feeds(at(0)).unwrap().remove(0);
+    assert_eq!((record.blobs_delivered, record.events_delivered), (1, 7));
+    assert_eq!(
+        (record.pending, record.quarantined, record.blobs_expired),
+        (1, 1, 1)
+    );
+    assert_eq!(record.gaps.len(), 1);
+    let due = ledger.due(row.feed, at(0), 10).await.unwrap().blobs;
+    let due: Vec<_> = due
+        .iter()
+        .map(|blob| (blob.content_id.as_str(), blob.quarantined))
+        .collect();
+    assert_eq!(due, [("waits", false), ("bad", true)]);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    std::fs::write(
+        &path,
+        "this is no database, and long enough to be looked at as one".repeat(20),
+    )
+    .unwrap();
+    let error = Ledger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged { .. }), "{error}");
+    for said in [
+        "ledger.sqlite",
+        "not a database",
+        "move it away",
+        "delivered again",
+    ] {
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    assert!(matches!(
+        LedgerReader::open(&path).unwrap_err(),
+        LedgerError::Damaged { .. }
+    ));
+
+    // Pages in the middle that are not what they were.
+    let fixture = Fixture::new().await;
+    let many: Vec<_> = (0..500)
+        .map(|number| blob(&format!("blob {number}"), -1))
+        .collect();
+    fixture.record(0, &many).await;
+    let from = Fixture::path(&fixture.folder);
+    drop(fixture.ledger);
+    let connection = rusqlite::Connection::open(&from).unwrap();
+    connection
+        .pragma_update(None, "wal_checkpoint", "TRUNCATE")
+        .unwrap();
+    drop(connection);
+    let mut bytes = std::fs::read(&from).unwrap();
+    let end = bytes.len();
+    bytes[8_192..end].fill(0xA5);
+    std::fs::write(&path, bytes).unwrap();
+    let error = Ledger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_leaves_the_ledger_usable() {
+    let fixture = Fixture::new().await;
+    // The same answer of SQLite as that of a full disk.
+    let pages = |pages: i64| {
+        fixture
+            .ledger
+            .call(move |connection| connection.pragma_update(None, "max_page_count", pages))
+    };
+    pages(1).await.unwrap();
+    let many: Vec<_> = (0..2_000)
+        .map(|number| blob(&format!("blob {number}"), -1))
+        .collect();
+    let feed = fixture.row.feed;
+    let error = fixture
+        .ledger
+        .record(feed, progress(0), many, None, at(0))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, LedgerError::Full(_)), "{error}");
+    assert!(error.to_string().contains("ledger.sqlite"), "{error}");
+    pages(1_000_000).await.unwrap();
+    assert_eq!(fixture.record(0, &[blob("a", -1)]).await.new, 1);
+}
+
+#[tokio::test]
+async fn the_watermark_waits_for_blobs_and_late_ones_are_counted() {
+    let fixture = Fixture::new().await;
+    let (ledger, row) = (&fixture.ledger, fixture.row);
+    ledger
+        .configured(vec![Configured {
+            feed: row.feed,
+            tenant: row.tenant,
+            tenant_name: Some("contoso".to_owned()),
+            lookback: TimeDelta::hours(6),
+        }])
+        .await
+        .unwrap();
+    fixture.record(0, &[blob("a", -20), blob("b", -1)]).await;
+    let record = fixture.read();
+    assert_eq!(record.low_watermark, Some(at(-20)));
+    assert_eq!((record.late_by_lookback, record.late_by_sweep), (0, 0));
+    for content_id in ["a", "b"] {
+        ledger
+            .delivered(row.feed, row.tenant, content_id.to_owned(), Vec::new(), 3, at(1))
+            .await
+            .unwrap();
+    }
+    ledger.duplicates_dropped(row.feed, 5).await.unwrap();
+    // Blobs may still become visible within the look-back.
+    assert_eq!(fixture.read().low_watermark, Some(at(-6)));
+    fixture
+        .record(1, &[blob("late", -3), blob("very late", -50), blob("new", 1)])
+        .await;
+    let record = fixture.read();
+    assert_eq!(record.name(), "contoso Audit.Exchange");
+    assert_eq!((record.late_by_lookback, record.late_by_sweep), (1, 1));
+    assert_eq!(record.max_lateness_seconds, 51 * 3_600);
+    assert_eq!(record.low_watermark, Some(at(-50)));
+    assert_eq!(
+        (
+            record.blobs_delivered,
+            record.events_delivered,
+            record.duplicates_dropped
+        ),
+        (2, 6, 5)
+    );
+    assert_eq!(record.lag.own_max_seconds, Some(3_600));
+    // The first listing was no listing of a feed that was up to date.
+    assert_eq!(record.lag.service_max_seconds, None);
+}
+
+#[tokio::test]
+async fn what_is_set_aside_comes_back_when_asked_for_and_expires_in_the_end() {
+    let fixture = Fixture::new().await;
+    let (ledger, feed) = (&fixture.ledger, fixture.row.feed);
+    fixture.record(0, &[blob("bad", -1)]).await;
+    let aside = SetAside {
+        not_before: at(1),
+        reason: "no array".to_owned(),
+        kept: Some("bad-1".to_owned()),
+    };
+    ledger
+        .set_aside(feed, "bad".to_owned(), aside.clone(), at(0))
+        .await
+        .unwrap();
+    assert_eq!(fixture.read().low_watermark, Some(at(-6)));
+    assert_eq!(ledger.kept().await.unwrap(), ["bad-1"]);
+    let due = ledger.due(feed, at(0), 10).await.unwrap();
+    assert_eq!((due.next, due.next_quarantined), (None, Some(at(1))));
+    assert_eq!(fixture.due(2).await, ["bad"]);
+
+    let path = Fixture::path(&fixture.folder);
+    let before = ledger.foreign_version().await.unwrap();
+    let mut editor = LedgerEditor::beside(&path).unwrap();
+    let filter = |tenant: &str| FeedFilter {
+        tenant: Some(tenant.to_owned()),
+        content_type: Some("audit.exchange".to_owned()),
+    };
+    assert_eq!(editor.retry(&filter("other"), None).unwrap(), 0);
+    assert_eq!(
+        editor
+            .retry(&filter("41463F53-8812-40F4-890F-865BF6E35190"), Some("bad"))
+            .unwrap(),
+        1
+    );
+    assert_ne!(ledger.foreign_version().await.unwrap(), before);
+    assert_eq!(fixture.due(0).await, ["bad"]);
+    assert!(matches!(
+        editor.reset(&FeedFilter::default(), false),
+        Err(LedgerError::InUse(_))
+    ));
+
+    // What is due is tried first; what waits beyond its time is lost.
+    assert!(ledger.expire(at(200)).await.unwrap().is_empty());
+    let aside = SetAside {
+        not_before: at(300),
+        ..aside
+    };
+    ledger
+        .set_aside(feed, "bad".to_owned(), aside, at(0))
+        .await
+        .unwrap();
+    assert_eq!(ledger.expire(at(200)).await.unwrap()[0][2], "bad");
+    let record = fixture.read();
+    assert_eq!(
+        (record.expired, record.quarantined, record.blobs_expired),
+        (1, 0, 1)
+    );
+    let reader = LedgerReader::open(&path).unwrap();
+    let verdict = Verdict::of(&reader, &FeedFilter::default(), &[record]).unwrap();
+    assert!(
+        verdict.line().contains("expired blob bad of"),
+        "{}",
+        verdict.line()
+    );
 }

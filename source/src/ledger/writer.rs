@@ -3,6 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     path::Path,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{LedgerError, schema};
+use super::{LedgerError, health, lock_path, schema};
 
 /// Requests that may wait for the thread.
 const QUEUE: usize = 1_024;
@@ -20,12 +21,14 @@ const GROUP: usize = 256;
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
-type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+/// Besides the answer: why the whole transaction is gone, if it is.
+type Job = Box<dyn FnOnce(&Connection) -> (Finish, Option<LedgerError>) + Send>;
 
 /// A handle on the ledger. Clones share the thread, which ends with the last of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     jobs: mpsc::Sender<Job>,
+    path: Arc<Path>,
 }
 
 impl Ledger {
@@ -56,7 +59,10 @@ impl Ledger {
             })
             .map_err(|error| io(&path, &error))?;
         outcome.await.map_err(|_| LedgerError::Closed)??;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            path: path.into(),
+        })
     }
 
     /// Runs `work` within a transaction and answers when it is committed. If `work` fails, nothing of it remains.
@@ -69,18 +75,22 @@ impl Ledger {
     ) -> Result<T, LedgerError> {
         let (answer, outcome) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let result = isolated(connection, work);
-            Box::new(move |committed| {
-                let result = match committed {
-                    Ok(()) => result.map_err(LedgerError::from),
-                    Err(error) => Err(error),
-                };
+            let result = isolated(connection, work).map_err(LedgerError::from);
+            // A full disk, for example, takes back what others have done in the same transaction too.
+            let fatal = result
+                .as_ref()
+                .err()
+                .filter(|_| connection.is_autocommit())
+                .cloned();
+            let finish: Finish = Box::new(move |committed| {
                 // The asker may have gone; the work is done all the same.
-                let _ = answer.send(result);
-            })
+                let _ = answer.send(result.and_then(|value| committed.map(|()| value)));
+            });
+            (finish, fatal)
         });
         self.jobs.send(job).await.map_err(|_| LedgerError::Closed)?;
-        outcome.await.map_err(|_| LedgerError::Closed)?
+        let outcome = outcome.await.map_err(|_| LedgerError::Closed)?;
+        outcome.map_err(|error: LedgerError| error.at(&self.path))
     }
 }
 
@@ -92,11 +102,11 @@ fn io(path: &Path, error: &std::io::Error) -> LedgerError {
 }
 
 /// Takes the lock beside the database; the system gives it back whatever becomes of this process.
-async fn lock(path: &Path) -> Result<File, LedgerError> {
+pub(super) async fn lock(path: &Path) -> Result<File, LedgerError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| io(folder, &error))?;
     }
-    let lock_path = path.with_extension("lock");
+    let lock_path = lock_path(path);
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -117,17 +127,20 @@ async fn lock(path: &Path) -> Result<File, LedgerError> {
 }
 
 fn open(path: &Path) -> Result<Connection, LedgerError> {
-    let mut connection = Connection::open(path)?;
-    schema::configure(&connection)?;
-    schema::migrate(&mut connection)?;
-    Ok(connection)
+    let open = || {
+        let mut connection = Connection::open(path)?;
+        schema::configure(&connection)?;
+        health::check(&connection, path)?;
+        schema::migrate(&mut connection)?;
+        Ok(connection)
+    };
+    open().map_err(|error: LedgerError| error.at(path))
 }
 
 fn serve(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut finished = Vec::new();
         let outcome = group(&mut connection, first, &mut jobs, &mut finished);
-        let outcome = outcome.map_err(LedgerError::from);
         for finish in finished {
             finish(outcome.clone());
         }
@@ -139,15 +152,22 @@ fn group(
     first: Job,
     jobs: &mut mpsc::Receiver<Job>,
     finished: &mut Vec<Finish>,
-) -> rusqlite::Result<()> {
+) -> Result<(), LedgerError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    finished.push(first(&transaction));
-    while finished.len() < GROUP
-        && let Ok(job) = jobs.try_recv()
-    {
-        finished.push(job(&transaction));
+    let mut next = Some(first);
+    while let Some(job) = next {
+        let (finish, fatal) = job(&transaction);
+        finished.push(finish);
+        if let Some(fatal) = fatal {
+            return Err(fatal);
+        }
+        next = if finished.len() < GROUP {
+            jobs.try_recv().ok()
+        } else {
+            None
+        };
     }
-    transaction.commit()
+    Ok(transaction.commit()?)
 }
 
 /// A failure of one request takes back that request, not those that share its commit.
@@ -158,6 +178,10 @@ fn isolated<T>(
     connection.prepare_cached("SAVEPOINT request")?.execute([])?;
     let result = work(connection);
     if result.is_err() {
+        if connection.is_autocommit() {
+            // SQLite has taken back the whole transaction, and the savepoint with it.
+            return result;
+        }
         connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
     }
     connection.prepare_cached("RELEASE request")?.execute([])?;

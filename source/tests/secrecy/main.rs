@@ -88,7 +88,7 @@ async fn secrets_and_events_never_reach_a_log_nor_the_ledger() {
         "window listed",
         "a blob could not be delivered",
         "a blob is odd",
-        "a blob is lost",
+        "gave up on a blob",
         "blob delivered",
         "source stopped",
     ] {
