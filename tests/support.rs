@@ -86,7 +86,8 @@ impl Lab {
         let config = format!(
             "sources:\n  o365:\n    type: o365_audit\n    application_id: {application_id}\n    \
              client_secret: ${{SECRET}}\n    tenants:{tenants}\n    \
-             api: {{ authentication_endpoint: \"{url}\", resource: \"{url}\", poll_interval: 1s }}\n\
+             api: {{ authentication_endpoint: \"{url}\", resource: \"{url}\", poll_interval: 1s, \
+             max_requests_per_minute: 60000 }}\n\
              transforms:\n  ecs: {{ type: wasm, inputs: [o365], module: builtin:ecs }}\nsinks:\n{sinks}\n"
         );
         let dir = tempfile::tempdir().unwrap();

@@ -115,7 +115,8 @@ pub struct ApiConfig {
     /// How often each feed is listed. `1s` to `24h`, default `3m`.
     #[serde(with = "o365_core::duration")]
     pub poll_interval: Duration,
-    /// Requests per minute and tenant. 1 to 60000, default 2000, which is the
+    /// Requests per minute and tenant; no 60 seconds ever hold more, and one in twenty may follow each other at once.
+    /// 1 to 60000, default 2000, which is the
     /// [baseline of the service](https://learn.microsoft.com/office/office-365-management-api/troubleshooting-the-office-365-management-activity-api#quotas-and-throttling).
     pub max_requests_per_minute: u32,
     /// Longest span of one listing. `1m` to `24h`, which is the limit of the API; default `24h`. Spans are cut along a
