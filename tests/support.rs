@@ -101,10 +101,18 @@ impl Lab {
 
     /// `run` with the lab's configuration.
     pub(crate) fn run(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(&["run"], &[]);
+        command.args(arguments);
+        command
+    }
+
+    /// A command, which comes first in `arguments`, with the lab's configuration.
+    pub(crate) fn command(&self, arguments: &[&str], more: &[String]) -> Command {
         let mut command = host(self.dir.path());
         command
-            .args(["run", "--config", "pipeline.yaml"])
             .args(arguments)
+            .args(["--config", "pipeline.yaml"])
+            .args(more)
             .env("SECRET", &self.secret);
         command
     }

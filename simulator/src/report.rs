@@ -223,6 +223,10 @@ impl Journal {
         }
     }
 
+    pub(crate) fn request_count(&self) -> u64 {
+        self.report.requests.values().sum()
+    }
+
     pub(crate) fn answer(&mut self, status: u16, faults: usize) {
         *self.report.statuses.entry(status).or_default() += 1;
         self.report.faults += faults as u64;

@@ -10,7 +10,7 @@ use o365_core::{
 use serde::{Deserialize, Serialize};
 
 pub use crate::auth::TokenEndpointVersion;
-use crate::{run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
+use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
 
 /// Collects the audit trail of Office 365 tenants. Type `o365_audit`.
 ///
@@ -80,6 +80,10 @@ pub struct O365AuditConfig {
     /// run ends with. `1s` to `24h`, default `5m`.
     #[serde(default = "five_minutes", with = "o365_core::duration")]
     pub once_give_up_after: Duration,
+    /// Only this range is collected, once, with a ledger of its own; what has been delivered before is delivered again.
+    /// Subscriptions are not started. Needs [`o365_core::RunMode::Once`].
+    #[serde(skip)]
+    pub backfill: Option<Backfill>,
     /// Whoever holds a clone can watch the source that is built from this configuration.
     #[serde(skip)]
     pub stats: Stats,
@@ -245,6 +249,7 @@ impl O365AuditConfig {
             quarantine_attempts: five(),
             quarantine_after: hour(),
             once_give_up_after: five_minutes(),
+            backfill: None,
             stats: Stats::default(),
         }
     }

@@ -99,7 +99,10 @@ impl AuditSource {
             settings,
             credential,
             stats: config.stats.clone(),
-            path: ledger_path(&cx.data_dir, &cx.key),
+            path: match config.backfill {
+                Some(range) => range.ledger_path(&cx.data_dir, &cx.key),
+                None => ledger_path(&cx.data_dir, &cx.key),
+            },
             cx,
         })
     }

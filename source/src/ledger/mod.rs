@@ -21,7 +21,7 @@ use o365_core::ComponentKey;
 pub use self::read::{BlobRecord, BlobState, FeedRecord, GapRecord, LedgerReader};
 pub(crate) use self::{
     blobs::{FeedRow, NewBlob, PendingBlob, Retry},
-    writer::Ledger,
+    writer::{Ledger, remove as remove_ledger},
 };
 
 /// The ledger's file below the host's data directory.
