@@ -17,11 +17,19 @@ const EVENTS_PER_BLOB: u32 = 200;
 /// What is read before everything is listed: the program sees that its sink is stuck.
 const STUCK_AT: usize = 1_000;
 
-/// Peak of the resident memory in KiB.
+/// Peak of the resident memory in KiB. A debug program is five times as long: its own pages do not count.
 fn peak(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    let value = |name: &str| -> u64 {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let program = if cfg!(debug_assertions) {
+        value("RssFile:")
+    } else {
+        0
+    };
+    value("VmHWM:") - program
 }
 
 fn line_feeds(text: &[u8]) -> u64 {
@@ -86,7 +94,7 @@ async fn peaks(events: u64) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: .ci/run runs it"]
+#[ignore = "takes minutes, and does not hold yet: memory grows while a long backlog is delivered"]
 async fn memory_is_bounded_and_does_not_grow_with_the_backlog() {
     if !std::path::Path::new("/proc/self/status").exists() {
         eprintln!("\n!!! SKIPPED: this system does not tell the peak of a process's memory\n");
