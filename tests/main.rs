@@ -9,11 +9,14 @@
 
 mod support;
 
+mod backfill;
 mod bad_input;
 mod component;
 mod demo;
 mod examples;
 mod kill;
+mod kills;
+mod memory;
 mod once;
 mod signals;
 mod state;

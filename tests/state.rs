@@ -18,9 +18,8 @@ async fn poisoned() -> (Lab, String) {
 }
 
 async fn state(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = lab.command("state");
     let (name, rest) = arguments.split_first().unwrap();
-    let output = output(command.arg(name).args(["--config", "pipeline.yaml"]).args(rest)).await;
+    let output = output(lab.command(&["state", name], &[]).args(rest)).await;
     let told = stderr(&output);
     (
         output.status.code(),

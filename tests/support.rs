@@ -86,7 +86,8 @@ impl Lab {
         let config = format!(
             "sources:\n  o365:\n    type: o365_audit\n    application_id: {application_id}\n    \
              client_secret: ${{SECRET}}\n    tenants:{tenants}\n    \
-             api: {{ authentication_endpoint: \"{url}\", resource: \"{url}\", poll_interval: 1s }}\n\
+             api: {{ authentication_endpoint: \"{url}\", resource: \"{url}\", poll_interval: 1s, \
+             max_requests_per_minute: 60000 }}\n\
              transforms:\n  ecs: {{ type: wasm, inputs: [o365], module: builtin:ecs }}\nsinks:\n{sinks}\n"
         );
         let dir = tempfile::tempdir().unwrap();
@@ -100,15 +101,19 @@ impl Lab {
 
     /// `run` with the lab's configuration.
     pub(crate) fn run(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command("run");
-        command.args(["--config", "pipeline.yaml"]).args(arguments);
+        let mut command = self.command(&["run"], &[]);
+        command.args(arguments);
         command
     }
 
-    /// Any command, in the lab's directory.
-    pub(crate) fn command(&self, name: &str) -> Command {
+    /// A command, which comes first in `arguments`, with the lab's configuration.
+    pub(crate) fn command(&self, arguments: &[&str], more: &[String]) -> Command {
         let mut command = host(self.dir.path());
-        command.arg(name).env("SECRET", &self.secret);
+        command
+            .args(arguments)
+            .args(["--config", "pipeline.yaml"])
+            .args(more)
+            .env("SECRET", &self.secret);
         command
     }
 

@@ -147,9 +147,9 @@ pub struct ComponentContext {
     pub services: Services,
 }
 
-/// The configuration of a source.
+/// The configuration of a source. As an [`Any`], it can be told what type it is.
 #[async_trait]
-pub trait SourceConfig: Debug + Send + Sync {
+pub trait SourceConfig: Any + Debug + Send + Sync {
     /// What this source is.
     fn describe(&self) -> Description;
 

@@ -244,6 +244,11 @@ impl SimulatorHandle {
         Ok(all)
     }
 
+    /// How many requests came so far, those for tokens included. Cheaper than the [`report`](Self::report).
+    pub fn request_count(&self) -> u64 {
+        lock(&self.app.journal).request_count()
+    }
+
     /// What the client did so far.
     pub fn report(&self) -> Report {
         let mut report = lock(&self.app.journal).snapshot();

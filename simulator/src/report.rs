@@ -1,9 +1,13 @@
 //! What the client did: kept while it runs, read when it is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::content_type::ContentType;
 use crate::fault::Operation;
@@ -80,6 +84,9 @@ pub struct BlobReport {
 pub struct Report {
     /// Requests per operation, answered or not.
     pub requests: BTreeMap<Operation, u64>,
+    /// When each tenant's requests of the API came, tokens not included: time since the start of the simulator, as a
+    /// stopwatch has it and not the simulated clock.
+    pub arrivals: BTreeMap<String, Vec<Duration>>,
     /// Answers per HTTP status; cut connections count as 0.
     pub statuses: BTreeMap<u16, u64>,
     /// Requests of the token endpoint.
@@ -127,6 +134,20 @@ impl Report {
         self.blobs.iter().filter(|blob| blob.fetched > 1)
     }
 
+    /// The most API requests of one tenant that any 60 seconds hold, both ends included.
+    pub fn most_in_a_minute(&self) -> usize {
+        let most = |arrivals: &Vec<Duration>| {
+            let minute = Duration::from_mins(1);
+            let end = |from: Duration| arrivals.partition_point(|at| *at <= from + minute);
+            let counts = arrivals
+                .iter()
+                .enumerate()
+                .map(|(start, from)| end(*from) - start);
+            counts.max().unwrap_or_default()
+        };
+        self.arrivals.values().map(most).max().unwrap_or_default()
+    }
+
     /// The longest window asked for.
     pub fn longest_window(&self) -> Option<chrono::TimeDelta> {
         self.windows.iter().map(|window| window.end - window.start).max()
@@ -164,11 +185,23 @@ impl Report {
 }
 
 /// The report in the making: without the blobs, which count for themselves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Journal {
     report: Report,
+    began: Instant,
     announced: BTreeSet<String>,
     open_token_requests: BTreeMap<String, u64>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            report: Report::default(),
+            began: Instant::now(),
+            announced: BTreeSet::new(),
+            open_token_requests: BTreeMap::new(),
+        }
+    }
 }
 
 impl Journal {
@@ -179,8 +212,19 @@ impl Journal {
         }
     }
 
-    pub(crate) fn request(&mut self, operation: Operation) {
+    pub(crate) fn request(&mut self, operation: Operation, tenant: Option<&str>) {
         *self.report.requests.entry(operation).or_default() += 1;
+        if let (Some(tenant), false) = (tenant, operation == Operation::Token) {
+            let tenant = tenant.to_ascii_lowercase();
+            keep(
+                self.report.arrivals.entry(tenant).or_default(),
+                self.began.elapsed(),
+            );
+        }
+    }
+
+    pub(crate) fn request_count(&self) -> u64 {
+        self.report.requests.values().sum()
     }
 
     pub(crate) fn answer(&mut self, status: u16, faults: usize) {
@@ -266,6 +310,21 @@ mod tests {
     use super::*;
     use crate::config::DEFAULT_NOW;
     use chrono::TimeDelta;
+
+    #[test]
+    fn the_fullest_minute_is_found_wherever_it_lies() {
+        let seconds = |list: &[u64]| list.iter().copied().map(Duration::from_secs).collect();
+        let report = Report {
+            arrivals: [
+                ("a".to_owned(), seconds(&[0, 50, 100, 110, 160, 161])),
+                ("b".to_owned(), seconds(&[7])),
+            ]
+            .into(),
+            ..Report::default()
+        };
+        assert_eq!(report.most_in_a_minute(), 3);
+        assert_eq!(Report::default().most_in_a_minute(), 0);
+    }
 
     #[test]
     fn gaps_are_what_no_window_covers() {

@@ -1,7 +1,10 @@
 //! The request budget of one tenant: a rate, and a pause for everybody after the service said "too many".
 //!
-//! The rate is a GCRA on tokio's clock, so that tests can pause it. The budget is the tenant's alone: a tenant
-//! that is throttled never slows another one.
+//! The rate is a GCRA on tokio's clock, so that tests can pause it. No sliding minute holds more than the configured
+//! number: what may follow without a pause is taken out of the minute, not put on top of it. That holds over restarts
+//! too, however often a process is killed: one that may have had a predecessor starts as if that one had just used up
+//! everything ([`Start::Resumed`]), which costs it the first burst and needs no file. The budget is the tenant's
+//! alone: a tenant that is throttled never slows another one.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,8 +17,19 @@ use crate::backoff::{Backoff, Jitter};
 
 /// First pause after a throttled request; doubles up to the cap. Reference §11.
 const THROTTLE: Backoff = Backoff::secs(30, 300);
-/// Requests that may follow each other without a pause.
-const BURST: u32 = 100;
+/// The minute that is counted, and a second more: requests travel for different times.
+const SPAN: Duration = Duration::from_secs(61);
+/// Share of a minute's requests that may follow each other without a pause: one of so many.
+const BURST_SHARE: u32 = 20;
+
+/// What is known of the requests before this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// There were none.
+    First,
+    /// There may have been as many as are allowed, up to this moment.
+    Resumed,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -39,15 +53,22 @@ struct Account {
 }
 
 impl Budget {
-    pub(crate) fn new(requests_per_minute: u32, jitter: Jitter) -> Self {
+    pub(crate) fn new(requests_per_minute: u32, start: Start, jitter: Jitter) -> Self {
         let rate = requests_per_minute.max(1);
-        let cost = Duration::from_mins(1) / rate;
+        let burst = (rate / BURST_SHARE).max(1);
+        // A span sees the burst and what the pace adds to it: together no more than the rate.
+        let cost = SPAN / (rate - burst + 1);
+        let tolerance = cost * (burst - 1);
         let now = Instant::now();
         Self {
             cost,
-            tolerance: cost * BURST.min(rate).saturating_sub(1),
+            tolerance,
             account: Mutex::new(Account {
-                due: now,
+                due: match start {
+                    Start::First => now,
+                    // As far ahead as any request can have left it.
+                    Start::Resumed => now + tolerance + cost,
+                },
                 blocked_until: now,
                 throttled: 0,
             }),
@@ -111,10 +132,12 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn budget(rate: u32) -> Budget {
-        Budget::new(rate, Jitter::seeded(1))
+        Budget::new(rate, Start::First, Jitter::seeded(1))
     }
 
     async fn elapsed(budget: &Budget, requests: usize) -> Duration {
@@ -125,13 +148,23 @@ mod tests {
         start.elapsed()
     }
 
+    /// The most requests that any minute holds, both its ends included.
+    fn most_in_a_minute(sent: &[Instant]) -> usize {
+        let end = |start: usize| sent.partition_point(|at| *at <= sent[start] + Duration::from_mins(1));
+        (0..sent.len())
+            .map(|start| end(start) - start)
+            .max()
+            .unwrap_or_default()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_then_the_rate_rules() {
         let budget = budget(600);
-        assert_eq!(elapsed(&budget, 100).await, Duration::ZERO);
-        let more = elapsed(&budget, 600).await;
+        assert_eq!(elapsed(&budget, 30).await, Duration::ZERO);
+        // Nearly the rate.
+        let more = elapsed(&budget, 570).await;
         assert!(
-            more >= Duration::from_secs(59) && more <= Duration::from_secs(61),
+            more >= Duration::from_mins(1) && more <= Duration::from_secs(62),
             "{more:?}"
         );
     }
@@ -140,7 +173,73 @@ mod tests {
     async fn a_small_budget_has_a_small_burst() {
         let budget = budget(1);
         assert_eq!(elapsed(&budget, 1).await, Duration::ZERO);
-        assert!(elapsed(&budget, 1).await >= Duration::from_secs(59));
+        assert!(elapsed(&budget, 1).await > Duration::from_mins(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_minute_is_no_exception() {
+        for rate in [1, 2, 19, 40, 600, 2_000] {
+            let budget = budget(rate);
+            let mut sent = Vec::new();
+            for _ in 0..rate * 3 {
+                budget.acquire().await;
+                sent.push(Instant::now());
+            }
+            let most = most_in_a_minute(&sent);
+            assert!(most <= rate as usize, "{most} requests at a rate of {rate}");
+            // And it is nearly used up.
+            assert!(
+                most * 10 >= rate as usize * 9,
+                "{most} requests at a rate of {rate}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_starts_again_waits_before_its_first_request() {
+        let first = budget(120);
+        elapsed(&first, 6).await;
+        let second = Budget::new(120, Start::Resumed, Jitter::seeded(1));
+        let wait = elapsed(&second, 1).await;
+        assert!(
+            wait >= Duration::from_millis(500) && wait < Duration::from_secs(1),
+            "{wait:?}"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Requests in any rhythm, the process killed and started again at any of them.
+        #[test]
+        fn no_minute_holds_more_than_the_rate(
+            rate in 1_u32..400,
+            steps in proptest::collection::vec((0_u64..4_000, proptest::bool::weighted(0.05)), 1..1_500),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            let sent = runtime.block_on(async {
+                let mut budget = budget(rate);
+                let mut sent = Vec::new();
+                for (pause, killed) in steps {
+                    // Mostly as fast as it goes, now and then idle.
+                    if pause > 3_900 {
+                        tokio::time::sleep(Duration::from_millis(pause * 5)).await;
+                    }
+                    if killed {
+                        budget = Budget::new(rate, Start::Resumed, Jitter::seeded(1));
+                    }
+                    budget.acquire().await;
+                    sent.push(Instant::now());
+                }
+                sent
+            });
+            let most = most_in_a_minute(&sent);
+            prop_assert!(most <= rate as usize, "{most} requests at a rate of {rate}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

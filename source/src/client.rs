@@ -184,6 +184,9 @@ impl ApiClient {
     ) -> Result<Response, ApiError> {
         let mut repeated = false;
         loop {
+            // First a token: requests that wait for it together must not leave together. Then once more, since the
+            // budget may have taken its time.
+            self.tokens.token().await.map_err(ApiError::Auth)?;
             self.budget.acquire().await;
             let token = self.tokens.token().await.map_err(ApiError::Auth)?;
             let mut request = self

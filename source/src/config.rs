@@ -10,7 +10,7 @@ use o365_core::{
 use serde::{Deserialize, Serialize};
 
 pub use crate::auth::TokenEndpointVersion;
-use crate::{run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
+use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
 
 /// Collects the audit trail of Office 365 tenants. Type `o365_audit`.
 ///
@@ -89,6 +89,10 @@ pub struct O365AuditConfig {
     /// run ends with. `1s` to `24h`, default `5m`.
     #[serde(default = "five_minutes", with = "o365_core::duration")]
     pub once_give_up_after: Duration,
+    /// Only this range is collected, once, with a ledger of its own; what has been delivered before is delivered again.
+    /// Subscriptions are not started. Needs [`o365_core::RunMode::Once`].
+    #[serde(skip)]
+    pub backfill: Option<Backfill>,
     /// Whoever holds a clone can watch the source that is built from this configuration.
     #[serde(skip)]
     pub stats: Stats,
@@ -124,7 +128,8 @@ pub struct ApiConfig {
     /// How often each feed is listed. `1s` to `24h`, default `3m`.
     #[serde(with = "o365_core::duration")]
     pub poll_interval: Duration,
-    /// Requests per minute and tenant. 1 to 60000, default 2000, which is the
+    /// Requests per minute and tenant; no 60 seconds ever hold more, and one in twenty may follow each other at once.
+    /// 1 to 60000, default 2000, which is the
     /// [baseline of the service](https://learn.microsoft.com/office/office-365-management-api/troubleshooting-the-office-365-management-activity-api#quotas-and-throttling).
     pub max_requests_per_minute: u32,
     /// Longest span of one listing. `1m` to `24h`, which is the limit of the API; default `24h`. Spans are cut along a
@@ -263,6 +268,7 @@ impl O365AuditConfig {
             quarantine_after: hour(),
             quarantine_max_size: gibibyte(),
             once_give_up_after: five_minutes(),
+            backfill: None,
             stats: Stats::default(),
         }
     }

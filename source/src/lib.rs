@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod backfill;
 mod backoff;
 mod budget;
 mod client;
@@ -23,6 +24,7 @@ mod types;
 mod url;
 mod wire;
 
+pub use backfill::{Backfill, Left, RangeError};
 pub use config::{ApiConfig, Cloud, O365AuditConfig, TenantConfig, TokenEndpointVersion};
 pub use error::{Incomplete, SourceError};
 pub use run::AuditSource;

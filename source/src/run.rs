@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     auth::{Credential, TokenClient, TokenSettings},
     backoff::Jitter,
-    budget::Budget,
+    budget::{Budget, Start},
     client::{ApiClient, http_client},
     config::O365AuditConfig,
     dedupe::InFlight,
@@ -100,7 +100,10 @@ impl AuditSource {
             settings,
             credential,
             stats: config.stats.clone(),
-            path: ledger_path(&cx.data_dir, &cx.key),
+            path: match config.backfill {
+                Some(range) => range.ledger_path(&cx.data_dir, &cx.key),
+                None => ledger_path(&cx.data_dir, &cx.key),
+            },
             cx,
         })
     }
@@ -120,6 +123,12 @@ impl AuditSource {
     /// # Cancel safety
     /// Dropping the future is like killing the process: nothing is lost, and blobs in flight are repeated.
     pub async fn run(self) -> Result<(), SourceError> {
+        // Who finds a ledger may have had a predecessor a moment ago, whose requests count too.
+        let start = if self.path.exists() {
+            Start::Resumed
+        } else {
+            Start::First
+        };
         let ledger = Ledger::open(&self.path).await?;
         let SourceContext {
             key: component,
@@ -155,6 +164,7 @@ impl AuditSource {
         let clients = Clients {
             login: http_client(&settings.authority).map_err(SourceError::HttpClient)?,
             api: http_client(&settings.resource).map_err(SourceError::HttpClient)?,
+            start,
         };
         let mut keys = Vec::new();
         for tenant in &settings.tenants {
@@ -267,6 +277,7 @@ async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), Kee
 struct Clients {
     login: reqwest::Client,
     api: reqwest::Client,
+    start: Start,
 }
 
 impl Clients {
@@ -299,7 +310,7 @@ impl Clients {
             tenant.id.clone(),
             ApiBase::new(&settings.resource, tenant.id.clone(), publisher),
             tokens,
-            Budget::new(settings.requests_per_minute, Jitter::random()),
+            Budget::new(settings.requests_per_minute, self.start, Jitter::random()),
             Arc::clone(clock),
         )
     }

@@ -144,6 +144,7 @@ impl Settings {
                 initial: delta(config.initial_interval),
                 lookback: delta(config.lookback),
                 sweep_interval: delta(config.sweep_interval),
+                range: config.backfill.map(|range| (range.from(), range.to())),
             },
             poll_interval: config.api.poll_interval,
             requests_per_minute: config.api.max_requests_per_minute,

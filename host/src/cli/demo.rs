@@ -133,7 +133,8 @@ fn source_config(
         let url = simulator.base_url();
         let config = json!({
             "application_id": application_id, "client_secret": client_secret, "tenants": tenants,
-            "api": {"authentication_endpoint": url, "resource": url},
+            // The simulator is ours alone: nobody has to be spared.
+            "api": {"authentication_endpoint": url, "resource": url, "max_requests_per_minute": 60_000},
         });
         Ok(serde_json::from_value(config).context("the demonstration's source has a bad configuration")?)
     }

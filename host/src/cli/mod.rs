@@ -1,5 +1,6 @@
 //! The command line: what each command is, and the exit code that it ends with.
 
+mod backfill;
 mod demo;
 mod logging;
 mod pipeline;
@@ -20,7 +21,9 @@ pub use logging::LogFormat;
 const EXIT_OK: u8 = 0;
 /// Failed at run time.
 const EXIT_FAILED: u8 = 1;
-/// Bad configuration, as `EX_CONFIG` of sysexits.h. Wrong usage is 2, which clap ends with by itself.
+/// Wrong usage; clap ends with it too.
+const EXIT_USAGE: u8 = 2;
+/// Bad configuration, as `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIG: u8 = 78;
 
 /// Collects the Microsoft 365 audit trail, maps it to the Elastic Common Schema in WebAssembly, refines it in VRL and
@@ -50,6 +53,8 @@ pub struct Cli {
 enum Command {
     /// Runs the pipeline of a configuration file.
     Run(run::Args),
+    /// Fetches a time range again, through the pipeline of a configuration, also beside a collection that runs.
+    Backfill(backfill::Args),
     /// Checks a configuration file without sending an event: exits with 78 if anything is wrong.
     Validate(validate::Args),
     /// Transforms events from standard input to standard output, one a line, in order.
@@ -67,6 +72,8 @@ enum Command {
 enum Failed {
     /// Something went wrong at run time: exit code 1.
     Run(anyhow::Error),
+    /// The command line does not fit the configuration or the time: exit code 2.
+    Usage(String),
     /// The configuration is bad: exit code 78, with a report that is ready to print.
     Config(String),
 }
@@ -94,6 +101,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args).await,
+            Command::Backfill(args) => backfill::backfill(args).await,
             Command::Validate(args) => validate::validate(args).await,
             Command::Transform(args) => transform::transform(args).await,
             Command::Demo(args) => demo::demo(args).await,
@@ -108,6 +116,10 @@ pub fn main(cli: Cli) -> ExitCode {
         Err(Failed::Run(error)) => {
             report::line(&format!("error: {error:#}"));
             ExitCode::from(EXIT_FAILED)
+        }
+        Err(Failed::Usage(text)) => {
+            report::line(&format!("error: {text}"));
+            ExitCode::from(EXIT_USAGE)
         }
         Err(Failed::Config(text)) => {
             report::line(text.trim_end());

@@ -1,11 +1,13 @@
 //! `type: file`: events appended to files, on disk before they are acknowledged.
 
+mod append;
+
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use append::Appender;
 use async_trait::async_trait;
 use chrono::format::{Item, StrftimeItems};
 use futures_util::{StreamExt, stream::BoxStream};
@@ -14,19 +16,14 @@ use o365_core::{
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
 };
 use serde::Deserialize;
-use tokio::{
-    fs::{File, OpenOptions},
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom},
-};
-use tracing::warn;
 
 use crate::encoding::Encoding;
 
 /// Batches that are written together when they are waiting anyway: one fsync for all of them.
 const GROUP_BATCHES: usize = 64;
-
-/// A torn line at the end of a file is looked for in so many bytes.
-const TAIL_BYTES: u64 = 64 * 1024 * 1024;
+/// Text that is written together, and a batch more. What is written and not acknowledged when the process is killed comes
+/// again, so it must not be much; and it is held in memory.
+const GROUP_BYTES: usize = 1024 * 1024;
 
 /// Options of a `file` sink.
 #[derive(Debug, Clone, Deserialize)]
@@ -75,7 +72,7 @@ impl SinkConfig for FileConfig {
             path: self.path.clone(),
             encoding: self.encoding,
             clock: Arc::clone(&cx.clock),
-            open: HashMap::new(),
+            open: None,
         }))
     }
 }
@@ -84,91 +81,67 @@ struct FileSink {
     path: String,
     encoding: Encoding,
     clock: Arc<dyn Clock>,
-    /// At most the current file and the one before it.
-    open: HashMap<PathBuf, File>,
+    /// The current file.
+    open: Option<(PathBuf, Appender)>,
 }
 
 #[async_trait]
 impl StreamSink for FileSink {
     async fn run(mut self: Box<Self>, input: BoxStream<'static, EventBatch>) -> Result<(), ComponentError> {
-        let mut groups = input.ready_chunks(GROUP_BATCHES);
+        let mut ready = input.ready_chunks(GROUP_BATCHES);
         let mut text = Vec::new();
-        while let Some(mut group) = groups.next().await {
-            text.clear();
-            let events = group.iter_mut().flat_map(EventBatch::iter_mut);
-            events.for_each(|event| self.encoding.codec.encode(event, false, &mut text));
-            let path = PathBuf::from(self.clock.now().format(&self.path).to_string());
-            self.append(&path, &text).await.map_err(|error| {
-                format!(
-                    "writing to `{}` failed: {error}; make room or fix the permissions and start again, \
-                     what was not written will be fetched again",
-                    path.display()
-                )
-            })?;
-            group
-                .into_iter()
-                .flatten()
-                .for_each(|event| event.finish(EventStatus::Delivered));
+        while let Some(batches) = ready.next().await {
+            let mut batches = batches.into_iter().peekable();
+            while batches.peek().is_some() {
+                text.clear();
+                let mut group = Vec::new();
+                while text.len() < GROUP_BYTES
+                    && let Some(mut batch) = batches.next()
+                {
+                    let codec = self.encoding.codec;
+                    batch
+                        .iter_mut()
+                        .for_each(|event| codec.encode(event, false, &mut text));
+                    group.push(batch);
+                }
+                let path = PathBuf::from(self.clock.now().format(&self.path).to_string());
+                text = self.append(&path, text).await.map_err(|error| {
+                    format!(
+                        "writing to `{}` failed: {error}; make room or fix the permissions and start again, \
+                         what was not written will be fetched again",
+                        path.display()
+                    )
+                })?;
+                group
+                    .into_iter()
+                    .flatten()
+                    .for_each(|event| event.finish(EventStatus::Delivered));
+            }
         }
         Ok(())
     }
 }
 
 impl FileSink {
-    /// Appends whole lines and waits until they are on disk.
-    async fn append(&mut self, path: &Path, text: &[u8]) -> std::io::Result<()> {
-        if !self.open.contains_key(path) {
-            // A new day, a new file: the old one is complete and on disk.
-            self.open.clear();
-            self.open.insert(path.to_owned(), open(path).await?);
-        }
-        if let Some(file) = self.open.get_mut(path) {
-            file.write_all(text).await?;
-            file.flush().await?;
-            file.sync_data().await?;
-        }
-        Ok(())
+    /// Appends whole lines and waits until they are on disk. Gives the text back, for its room.
+    async fn append(&mut self, path: &Path, text: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        // A new day, a new file: the old one is complete and on disk.
+        let open = self.open.take().filter(|(open, _)| open == path);
+        let path = path.to_owned();
+        let write = move || {
+            let mut file = match open {
+                Some((_, file)) => file,
+                None => Appender::open(&path)?,
+            };
+            file.append(&text)?;
+            Ok::<_, std::io::Error>(((path, file), text))
+        };
+        let (open, text) = tokio::task::spawn_blocking(write)
+            .await
+            .map_err(std::io::Error::other)??;
+        self.open = Some(open);
+        Ok(text)
     }
-}
-
-async fn open(path: &Path) -> std::io::Result<File> {
-    if let Some(dir) = path.parent() {
-        tokio::fs::create_dir_all(dir).await?;
-    }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .await?;
-    repair_tail(path, &mut file).await?;
-    file.seek(SeekFrom::End(0)).await?;
-    Ok(file)
-}
-
-/// A process that died while writing leaves half a line at the end. It was never acknowledged, so its event comes again;
-/// half of it must not stay in front of the next line. A whole document that only lacks its line feed is kept.
-async fn repair_tail(path: &Path, file: &mut File) -> std::io::Result<()> {
-    let length = file.metadata().await?.len();
-    let start = length.saturating_sub(TAIL_BYTES);
-    file.seek(SeekFrom::Start(start)).await?;
-    let mut tail = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut tail).await?;
-    let line_start = tail
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let torn = tail.split_off(line_start);
-    if torn.is_empty() {
-        return Ok(());
-    }
-    if serde_json::from_slice::<serde::de::IgnoredAny>(&torn).is_ok() {
-        file.seek(SeekFrom::End(0)).await?;
-        return file.write_all(b"\n").await;
-    }
-    warn!(path = %path.display(), bytes = torn.len(), "removing half a line that a killed process left");
-    file.set_len(length - torn.len() as u64).await
 }
 
 #[cfg(test)]
@@ -191,7 +164,7 @@ mod tests {
             path,
             encoding: Encoding::default(),
             clock: Arc::new(clock),
-            open: HashMap::new(),
+            open: None,
         })
     }
 

@@ -96,7 +96,7 @@ pub(crate) async fn handle(
     let body = to_bytes(body, MAX_REQUEST_BYTES).await.unwrap_or_default();
     let call = Call::new(&parts, body);
     let operation = call.route.operation();
-    lock(&app.journal).request(operation);
+    lock(&app.journal).request(operation, call.route.tenant());
     let token_tenant = call.token_tenant().map(str::to_owned);
     let open = token_tenant.map(|tenant| OpenTokenRequest::new(&app, tenant));
 

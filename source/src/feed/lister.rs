@@ -42,6 +42,8 @@ enum Failure {
     Api(ApiError),
     /// The subscription is not enabled, and may not be started for a while.
     Cooling(Duration),
+    /// The subscription is not enabled, and a backfill leaves it to the collection to start one.
+    NotSubscribed,
 }
 
 /// See the module. Returns at once when told to stop.
@@ -105,6 +107,11 @@ fn judge(feed: &Feed, failure: &Failure, failures: u32) -> (Duration, bool, Stri
         Failure::Cooling(wait) => {
             let reason = "the subscription is not enabled although it was started less than 15 minutes ago";
             (*wait, false, reason.to_owned())
+        }
+        Failure::NotSubscribed => {
+            let reason =
+                "the subscription is not enabled, and a backfill starts none: run the collection first";
+            (SLOW.wait(failures, None, jitter), true, reason.to_owned())
         }
         Failure::Api(error) => {
             let reason = feed.explain(error);
@@ -274,6 +281,9 @@ impl Lister<'_> {
             Ok(Some(true) | None) => {
                 feed.subscribed.store(true, Ordering::Relaxed);
                 return Ok(Ok(()));
+            }
+            Ok(Some(false)) if feed.shared.settings.plan.range.is_some() => {
+                return Ok(Err(Failure::NotSubscribed));
             }
             Ok(Some(false)) => {}
             Err(error) => return Ok(Err(Failure::Api(error))),

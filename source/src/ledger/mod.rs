@@ -26,7 +26,7 @@ use rusqlite::ErrorCode;
 pub(crate) use self::{
     blobs::{FeedRow, NewBlob, PendingBlob, Retry, SetAside},
     counters::Configured,
-    writer::Ledger,
+    writer::{Ledger, remove as remove_ledger},
 };
 pub use self::{
     edit::{Forgotten, LedgerEditor, RETRY_NOTICED_AFTER},

@@ -94,6 +94,34 @@ impl Ledger {
     }
 }
 
+/// Deletes a ledger that nobody has open.
+pub(crate) fn remove(path: &Path) -> Result<(), LedgerError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let lock_path = path.with_extension("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|error| io(&lock_path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => return Err(io(&lock_path, &error)),
+    }
+    // The database last: as long as it is there, what is left of it is deleted at the next attempt.
+    for extension in ["sqlite-wal", "sqlite-shm", "sqlite"] {
+        let file = path.with_extension(extension);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&file, &error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn io(path: &Path, error: &std::io::Error) -> LedgerError {
     LedgerError::Io {
         path: path.to_owned(),

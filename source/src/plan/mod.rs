@@ -41,6 +41,8 @@ pub(crate) struct PlanSettings {
     pub(crate) lookback: TimeDelta,
     /// How often everything is listed again.
     pub(crate) sweep_interval: TimeDelta,
+    /// Nothing but this is listed, if it is set: from the first instant to before the second.
+    pub(crate) range: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// What the ledger remembers of a feed's plan.
@@ -122,6 +124,15 @@ struct Cycle {
     blocked: Option<DateTime<Utc>>,
 }
 
+/// The oldest instant that may be listed now.
+pub(crate) fn oldest(retention: TimeDelta, now: DateTime<Utc>) -> DateTime<Utc> {
+    floor(retention, MARGIN, now)
+}
+
+fn floor(retention: TimeDelta, margin: TimeDelta, now: DateTime<Utc>) -> DateTime<Utc> {
+    grid::round_up((now - retention).max(now - SERVICE_RETENTION + margin))
+}
+
 impl Planner {
     /// A plan that goes on where the ledger says.
     pub(crate) fn new(settings: PlanSettings, progress: Option<Progress>) -> Self {
@@ -159,15 +170,18 @@ impl Planner {
 
     /// The oldest instant that may be listed.
     fn floor(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let floor = (now - self.settings.retention).max(now - SERVICE_RETENTION + self.margin);
-        grid::round_up(floor)
+        floor(self.settings.retention, self.margin, now)
     }
 
     fn begin(&mut self, sweep: bool, now: DateTime<Utc>) -> Vec<Effect> {
         let floor = self.floor(now);
         let mut effects = Vec::new();
         let mut progress = self.progress.unwrap_or_else(|| {
-            let origin = floor.max(grid::round_down(now - self.settings.initial));
+            let wish = match self.settings.range {
+                Some((from, _)) => from,
+                None => grid::round_down(now - self.settings.initial),
+            };
+            let origin = floor.max(wish);
             let first = Progress {
                 origin,
                 cursor: origin,
@@ -188,7 +202,10 @@ impl Planner {
             progress.cursor.min(lookback).max(progress.origin)
         };
         // The second that is now is listed too.
-        let end = grid::round_down(now) + TimeDelta::seconds(1);
+        let mut end = grid::round_down(now) + TimeDelta::seconds(1);
+        if let Some((_, to)) = self.settings.range {
+            end = end.min(to);
+        }
         self.progress = Some(progress);
         let windows = grid::windows(start.max(floor), end, self.settings.cell).collect();
         effects.extend(self.next(now, sweep, windows, None));

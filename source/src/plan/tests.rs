@@ -13,6 +13,7 @@ fn settings() -> PlanSettings {
         initial: TimeDelta::hours(168),
         lookback: TimeDelta::hours(6),
         sweep_interval: TimeDelta::hours(6),
+        range: None,
     }
 }
 
@@ -87,6 +88,51 @@ fn a_first_run_may_start_now_and_nothing_before_is_ever_listed() {
     assert_eq!(span(&windows), (at(NOW), at("2026-01-15T12:34:57")));
     let (windows, ..) = cycle(&mut planner, at("2026-01-15T20:00:00"), true);
     assert_eq!(span(&windows), (at(NOW), at("2026-01-15T20:00:01")));
+}
+
+#[test]
+fn a_range_is_listed_exactly_also_when_it_goes_on() {
+    let (from, to) = (at("2026-01-12T03:04:05"), at("2026-01-13T10:00:00"));
+    let ranged = PlanSettings {
+        range: Some((from, to)),
+        ..settings()
+    };
+    let mut planner = Planner::new(ranged, None);
+    let (windows, progress, gaps) = cycle(&mut planner, at(NOW), true);
+    assert_eq!((span(&windows), gaps), ((from, to), vec![]));
+    assert_eq!(
+        progress,
+        Progress {
+            origin: from,
+            cursor: to,
+            last_sweep: Some(at(NOW))
+        }
+    );
+    let listed_in_part = Progress {
+        cursor: at("2026-01-12T12:00:00"),
+        last_sweep: None,
+        ..progress
+    };
+    let (windows, ..) = cycle(&mut Planner::new(ranged, Some(listed_in_part)), at(NOW), true);
+    assert_eq!(span(&windows), (from, to));
+}
+
+#[test]
+fn what_a_range_loses_while_it_is_interrupted_is_a_gap() {
+    let (from, to) = (at("2026-01-08T12:00:00"), at("2026-01-08T18:00:00"));
+    let ranged = PlanSettings {
+        range: Some((from, to)),
+        ..settings()
+    };
+    let listed_in_part = Progress {
+        origin: from,
+        cursor: from,
+        last_sweep: None,
+    };
+    let (windows, _, gaps) = cycle(&mut Planner::new(ranged, Some(listed_in_part)), at(NOW), true);
+    let floor = at("2026-01-08T12:39:56");
+    assert_eq!(gaps, [Gap { from, to: floor }]);
+    assert_eq!(span(&windows), (floor, to));
 }
 
 #[test]

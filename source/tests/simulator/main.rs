@@ -2,5 +2,6 @@
 
 mod complete;
 mod faults;
+mod rate;
 mod restart;
 mod world;

@@ -71,6 +71,8 @@ impl World {
         config.api.authentication_endpoint = Some(simulator.base_url().to_owned());
         config.api.resource = Some(simulator.base_url().to_owned());
         config.api.poll_interval = Duration::from_secs(1);
+        // Tests of the rate set their own; no other waits for it.
+        config.api.max_requests_per_minute = 60_000;
         config.once_give_up_after = Duration::from_secs(20);
         Self {
             config,
@@ -137,13 +139,26 @@ impl World {
 
     /// Runs once; every event gets the status that `decide` picks.
     pub(crate) async fn once_with(&self, decide: impl FnMut(&mut LogEvent) -> EventStatus) -> Collected {
+        self.run_once(PATIENCE, decide).await
+    }
+
+    async fn run_once(
+        &self,
+        patience: Duration,
+        decide: impl FnMut(&mut LogEvent) -> EventStatus,
+    ) -> Collected {
         let run = collect_source(
             |out| self.source(out, RunMode::Once, ShutdownSignal::never()),
             decide,
         );
-        tokio::time::timeout(PATIENCE, run)
+        tokio::time::timeout(patience, run)
             .await
             .expect("the run must end")
+    }
+
+    /// Runs once, for as long as a test with its own time likes.
+    pub(crate) async fn once_for(&self, patience: Duration) -> Collected {
+        self.run_once(patience, |_| EventStatus::Delivered).await
     }
 
     pub(crate) async fn once(&self) -> Collected {
