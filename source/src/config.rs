@@ -60,7 +60,7 @@ pub struct O365AuditConfig {
     /// [by design](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference).
     /// Default `true`.
     #[serde(default = "yes")]
-    pub dedupe: bool,
+    pub deduplicate: bool,
     /// Blobs of one tenant that are fetched at the same time. 1 to 64, default 4.
     #[serde(default = "four")]
     pub fetch_concurrency: u32,
@@ -238,7 +238,7 @@ impl O365AuditConfig {
             initial_interval: week(),
             lookback: six_hours(),
             sweep_interval: six_hours(),
-            dedupe: yes(),
+            deduplicate: yes(),
             fetch_concurrency: four(),
             max_blob_size: max_blob_size(),
             quarantine_attempts: five(),

@@ -164,7 +164,7 @@ impl Sending<'_> {
         let mut keyed: Vec<Keyed> = Vec::new();
         let mut seen = HashSet::new();
         for (index, event) in (0..).zip(split.events) {
-            let key = if self.feed.shared.settings.dedupe {
+            let key = if self.feed.shared.settings.deduplicate {
                 find_id(&event).and_then(EventKey::new)
             } else {
                 None

@@ -57,7 +57,7 @@ async fn repeated_events_are_delivered_once() {
 #[tokio::test]
 async fn repeated_events_all_arrive_when_nobody_wants_them_dropped() {
     let mut world = World::small(200, |simulated| simulated.duplicate_percent = 40).await;
-    world.config.dedupe = false;
+    world.config.deduplicate = false;
     let arrived = world.collect().await;
     assert_eq!(distinct(&arrived), distinct(&world.expected()));
     assert!(arrived.len() > world.expected().len());
