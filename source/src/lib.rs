@@ -22,7 +22,7 @@ mod types;
 mod url;
 mod wire;
 
-pub use config::{ApiConfig, Cloud, O365AuditConfig, TenantConfig, TokenEndpointVersion};
+pub use config::{ApiConfig, Cloud, O365AuditConfig, SecretSource, TenantConfig, TokenEndpointVersion};
 pub use error::{Incomplete, SourceError};
 pub use run::AuditSource;
 pub use stats::{FeedSnapshot, Stats};
