@@ -122,6 +122,9 @@ pub struct SimulatorConfig {
     /// The RSA public keys (DER, `SubjectPublicKeyInfo`) that may sign client assertions. While empty, assertions are
     /// checked for everything except their signature.
     pub assertion_keys: Vec<Vec<u8>>,
+    /// The issuers whose tokens the application trusts (federated credentials). They are for the audience
+    /// `api://AzureADTokenExchange`; their signature is not looked at.
+    pub federated_issuers: Vec<String>,
     /// The base URL that answers name, when it is not `http://` and the listener's address.
     pub public_url: Option<String>,
     /// Audiences accepted besides the base URL and the published clouds.
@@ -201,6 +204,7 @@ impl SimulatorConfig {
             application_id: random::guid(random::hash(&[seed, 3]), random::hash(&[seed, 4])),
             client_secret: format!("simulated~{:x}", random::hash(&[seed, 5]) >> 24),
             assertion_keys: Vec::new(),
+            federated_issuers: Vec::new(),
             public_url: None,
             resources: Vec::new(),
             events,

@@ -66,6 +66,10 @@ pub(crate) fn certificate(thumbprint: &str, not_after: DateTime<Utc>, now: DateT
     }
 }
 
+pub(crate) fn readable_by_others(path: &std::path::Path) {
+    warn!(path = %path.display(), "the file holds a secret and others may read it: chmod 600");
+}
+
 pub(crate) fn token_obtained(tenant: &TenantId, life: Duration, claims: Option<&Claims>) {
     info!(%tenant, life_seconds = life.as_secs(), "access token obtained");
     if let Some(claims) = claims {

@@ -34,9 +34,36 @@ struct Claims {
     nbf: i64,
 }
 
+#[derive(Debug, Deserialize)]
+struct ForeignClaims {
+    iss: String,
+    aud: String,
+    exp: i64,
+}
+
+/// Checks a token that another issuer gave to the client. It may come again until it ends.
+fn check_foreign(app: &App, claims: &ForeignClaims) -> Result<(), (u32, String)> {
+    if !app.config.federated_issuers.contains(&claims.iss) || claims.aud != "api://AzureADTokenExchange" {
+        return Err((
+            700_213,
+            "No matching federated identity record was found.".to_owned(),
+        ));
+    }
+    if claims.exp <= app.now().timestamp() {
+        return Err((700_024, "The foreign token has expired.".to_owned()));
+    }
+    Ok(())
+}
+
 /// Checks an assertion for a request to `path`; the error is the number of Entra ID and what to say with it.
 pub(crate) fn check(app: &App, path: &str, client_id: &str, token: &str) -> Result<(), (u32, String)> {
     let refuse = |code, detail: &str| Err((code, detail.to_owned()));
+    if let Some(claims) = jwt::payload::<ForeignClaims>(token)
+        && claims.iss != client_id
+        && !app.config.federated_issuers.is_empty()
+    {
+        return check_foreign(app, &claims);
+    }
     let (Some(header), Some(claims)) = (jwt::header::<Header>(token), jwt::payload::<Claims>(token)) else {
         return refuse(
             50_027,

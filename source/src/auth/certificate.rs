@@ -2,7 +2,10 @@
 //!
 //! PS256 with the SHA-256 thumbprint. Keys: PKCS#8, PKCS#1, and encrypted PKCS#8, as PEM.
 
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -12,10 +15,10 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use o365_core::SensitiveString;
+use o365_core::{SensitiveString, config::Problem};
 use serde_json::json;
 
-use super::{der, pem};
+use super::{Secret, der, pem};
 
 /// How long an assertion is valid, and how far its start lies in the past for clocks that differ.
 const VALID_FOR: TimeDelta = TimeDelta::minutes(8);
@@ -37,6 +40,49 @@ impl fmt::Debug for Certificate {
             .field("thumbprint", &self.thumbprint)
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
+    }
+}
+
+/// Where a certificate and its key are, with absolute paths.
+#[derive(Debug, Clone)]
+pub(crate) struct CertificateFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) passphrase: Option<Secret>,
+}
+
+impl CertificateFiles {
+    /// Reads and checks both. An encrypted key takes a moment.
+    pub(crate) fn load(
+        &self,
+        passphrase: Option<&SensitiveString>,
+        now: DateTime<Utc>,
+    ) -> Result<Certificate, Problem> {
+        let certificate = read("certificate", &self.certificate)?;
+        let key = self.key.as_ref().map(|key| read("key", key)).transpose()?;
+        let key = key.as_ref().unwrap_or(&certificate);
+        Certificate::read(certificate.expose(), key.expose(), passphrase, now).map_err(|error| {
+            let problem = Problem::new(error.field(), error.to_string());
+            match error.hint() {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
+        })
+    }
+}
+
+fn read(field: &str, path: &Path) -> Result<SensitiveString, Problem> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(Problem::new(
+            field,
+            format!("{} is not PEM but binary", path.display()),
+        )
+        .hint("convert a PFX file: openssl pkcs12 -in old.pfx -nodes -out new.pem")),
+        Err(error) => Err(Problem::new(
+            field,
+            format!("{} cannot be read: {error}", path.display()),
+        )),
     }
 }
 

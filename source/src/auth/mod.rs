@@ -10,9 +10,10 @@ mod certificate;
 mod claims;
 mod der;
 mod pem;
+mod secret;
 
 use std::{
-    fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,7 +22,11 @@ use o365_core::{Clock, SensitiveString};
 use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 
-pub(crate) use self::{certificate::Certificate, claims::Claims};
+pub(crate) use self::{
+    certificate::{CertificateFiles, InvalidCertificate},
+    claims::Claims,
+    secret::{Program, Secret, read_file},
+};
 use crate::{
     backoff::{Backoff, Jitter},
     error::{Class, chain, tidy},
@@ -37,20 +42,14 @@ const REFUSED: Backoff = Backoff::secs(300, 1_800);
 /// Waits after a failure that passes.
 const FAILED: Backoff = Backoff::secs(1, 300);
 
-/// How the application proves who it is.
-#[derive(Clone)]
+/// How the application proves who it is. Everything is read again for every request, so that what was rotated is
+/// taken up without a restart.
+#[derive(Debug, Clone)]
 pub(crate) enum Credential {
-    ClientSecret(SensitiveString),
-    Certificate(Arc<Certificate>),
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ClientSecret(_) => f.write_str("ClientSecret(**REDACTED**)"),
-            Self::Certificate(certificate) => f.debug_tuple("Certificate").field(certificate).finish(),
-        }
-    }
+    ClientSecret(Secret),
+    Certificate(CertificateFiles),
+    /// A file with a token of another issuer.
+    FederatedToken(PathBuf),
 }
 
 /// Which token endpoint is asked, and in which dialect.
@@ -84,6 +83,9 @@ pub(crate) enum AuthError {
     Answer { reason: String },
     #[error("the assertion cannot be signed")]
     Sign,
+    /// It cannot be read: what the option names, and why.
+    #[error("the credential cannot be read: {0}")]
+    Credential(String),
 }
 
 fn tell(code: Option<u64>, error: &str, description: &str, trace: Option<&str>) -> String {
@@ -99,6 +101,7 @@ impl AuthError {
             Self::Transport { .. } | Self::Answer { .. } | Self::Sign => {
                 Class::Transient { retry_after: None }
             }
+            Self::Credential(_) => Class::Permission,
             Self::Refused {
                 status,
                 code,
@@ -119,7 +122,7 @@ impl AuthError {
     pub(crate) fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Refused { code, .. } => code.and_then(advice::advice),
-            Self::Transport { .. } | Self::Answer { .. } | Self::Sign => None,
+            Self::Transport { .. } | Self::Answer { .. } | Self::Sign | Self::Credential(_) => None,
         }
     }
 }
@@ -304,16 +307,39 @@ impl TokenClient {
         }
     }
 
-    /// A new assertion for every request. Signing takes a while, so it is done elsewhere.
-    async fn assertion(&self, certificate: &Arc<Certificate>) -> Result<SensitiveString, AuthError> {
-        let certificate = Arc::clone(certificate);
+    /// A new assertion for every request. Decrypting and signing take a while, so they are done elsewhere.
+    async fn assertion(&self, files: &CertificateFiles) -> Result<SensitiveString, AuthError> {
+        let passphrase = match &files.passphrase {
+            Some(secret) => Some(
+                secret
+                    .read()
+                    .await
+                    .map_err(|reason| AuthError::Credential(format!("key_passphrase: {reason}")))?,
+            ),
+            None => None,
+        };
+        let files = files.clone();
         let (audience, application_id) = (self.endpoint.to_string(), self.application_id.clone());
         let now = self.clock.now();
-        tokio::task::spawn_blocking(move || certificate.assertion(&audience, &application_id, now))
-            .await
-            .ok()
-            .flatten()
-            .ok_or(AuthError::Sign)
+        tokio::task::spawn_blocking(move || {
+            files
+                .load(passphrase.as_ref(), now)
+                .map_err(|problem| AuthError::Credential(format!("{}: {}", problem.field, problem.message)))?
+                .assertion(&audience, &application_id, now)
+                .ok_or(AuthError::Sign)
+        })
+        .await
+        .map_err(|_| AuthError::Sign)?
+    }
+
+    /// If no federated credential matches, what the token says of itself is what a person compares.
+    fn explain(&self, code: Option<u64>, description: String, assertion: Option<&SensitiveString>) -> String {
+        match (&self.credential, code, assertion) {
+            (Credential::FederatedToken(_), Some(700_213 | 70_021), Some(token)) => {
+                format!("{description} (the token has {})", claims::origin(token.expose()))
+            }
+            _ => description,
+        }
     }
 
     async fn request(&self) -> Result<answer::Answer, AuthError> {
@@ -325,18 +351,29 @@ impl TokenClient {
             TokenEndpointVersion::V1 => ("resource", self.resource.clone()),
             TokenEndpointVersion::V2 => ("scope", format!("{}/.default", self.resource)),
         });
-        match &self.credential {
-            Credential::ClientSecret(secret) => form.push(("client_secret", secret.expose().to_owned())),
-            Credential::Certificate(certificate) => {
-                form.push((
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned(),
-                ));
-                form.push((
-                    "client_assertion",
-                    self.assertion(certificate).await?.expose().to_owned(),
-                ));
+        let assertion = match &self.credential {
+            Credential::ClientSecret(secret) => {
+                let secret = secret
+                    .read()
+                    .await
+                    .map_err(|reason| AuthError::Credential(format!("client_secret: {reason}")))?;
+                form.push(("client_secret", secret.expose().to_owned()));
+                None
             }
+            Credential::Certificate(files) => Some(self.assertion(files).await?),
+            Credential::FederatedToken(path) => Some(
+                Secret::File(path.clone())
+                    .read()
+                    .await
+                    .map_err(|reason| AuthError::Credential(format!("federated_token_file: {reason}")))?,
+            ),
+        };
+        if let Some(assertion) = &assertion {
+            form.push((
+                "client_assertion_type",
+                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned(),
+            ));
+            form.push(("client_assertion", assertion.expose().trim().to_owned()));
         }
         let transport = |error: reqwest::Error| AuthError::Transport {
             reason: chain(&error.without_url()),
@@ -369,7 +406,7 @@ impl TokenClient {
             status: status.as_u16(),
             code: refusal.code,
             error: tidy(&refusal.error),
-            description: tidy(&refusal.description),
+            description: tidy(&self.explain(refusal.code, refusal.description, assertion.as_ref())),
             trace: refusal.trace.as_deref().map(tidy),
             retry_after,
         })

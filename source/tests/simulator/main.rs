@@ -1,6 +1,7 @@
 //! The source against a faithful fake of the service, over real sockets.
 
 mod complete;
+mod credential;
 mod faults;
 mod rate;
 mod restart;

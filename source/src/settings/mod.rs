@@ -1,21 +1,18 @@
 //! The options of the source, as the program needs them: checked, all problems at once.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod credential;
+
+use std::{collections::HashSet, path::Path, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use o365_core::{SensitiveString, config::Problem, duration};
+use o365_core::{config::Problem, duration};
 use url::Url;
 
+pub(crate) use self::credential::CredentialSettings;
 use crate::{
-    auth::{Certificate, Credential, TokenEndpointVersion},
+    auth::TokenEndpointVersion,
     config::O365AuditConfig,
     plan::{PlanSettings, grid},
-    telemetry,
     types::{ContentType, TenantId, is_guid},
     url::is_confidential,
 };
@@ -49,50 +46,6 @@ pub(crate) struct Settings {
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) name: Option<String>,
-}
-
-/// Where the credential comes from. Files are read when the source is built.
-#[derive(Debug, Clone)]
-pub(crate) enum CredentialSettings {
-    ClientSecret(SensitiveString),
-    Certificate {
-        certificate: PathBuf,
-        key: Option<PathBuf>,
-        passphrase: Option<SensitiveString>,
-    },
-}
-
-impl CredentialSettings {
-    /// The credential itself. Reads its files; an encrypted key takes a moment.
-    pub(crate) fn load(&self, config_dir: &Path, now: DateTime<Utc>) -> Result<Credential, Problem> {
-        let (certificate, key, passphrase) = match self {
-            Self::ClientSecret(secret) => return Ok(Credential::ClientSecret(secret.clone())),
-            Self::Certificate {
-                certificate,
-                key,
-                passphrase,
-            } => (certificate, key, passphrase),
-        };
-        let read = |field: &str, path: &Path| {
-            let path = config_dir.join(path);
-            std::fs::read_to_string(&path)
-                .map(SensitiveString::from)
-                .map_err(|error| Problem::new(field, format!("{} cannot be read: {error}", path.display())))
-        };
-        let certificate = read("certificate", certificate)?;
-        let key = key.as_ref().map(|key| read("key", key)).transpose()?;
-        let key = key.as_ref().unwrap_or(&certificate);
-        let certificate = Certificate::read(certificate.expose(), key.expose(), passphrase.as_ref(), now)
-            .map_err(|error| {
-                let problem = Problem::new(error.field(), error.to_string());
-                match error.hint() {
-                    Some(hint) => problem.hint(hint),
-                    None => problem,
-                }
-            })?;
-        telemetry::certificate(certificate.thumbprint(), certificate.not_after(), now);
-        Ok(Credential::Certificate(Arc::new(certificate)))
-    }
 }
 
 impl Settings {
@@ -160,6 +113,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// What is wrong with the credential's files. Commands are not run.
+    pub(crate) fn check_files(&self, config_dir: &Path, now: DateTime<Utc>) -> Vec<Problem> {
+        self.credential.check(config_dir, now).err().into_iter().collect()
+    }
+}
+
 /// Ranges are checked before: nothing is too long.
 fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
@@ -218,67 +178,6 @@ impl Problems {
             }
         }
         content_types
-    }
-
-    fn credential(&mut self, config: &O365AuditConfig) -> Option<CredentialSettings> {
-        let before = self.0.len();
-        if config.certificate.is_none() {
-            if config.key.is_some() {
-                self.add(
-                    Problem::new("key", "there is no certificate to this key")
-                        .hint("configure certificate too"),
-                );
-            }
-            if config.key_passphrase.is_some() {
-                self.add(Problem::new(
-                    "key_passphrase",
-                    "there is no certificate and no key",
-                ));
-            }
-        }
-        if config
-            .client_secret
-            .as_ref()
-            .is_some_and(SensitiveString::is_empty)
-        {
-            self.add(
-                Problem::new("client_secret", "is empty")
-                    .hint("is the environment variable set that it comes from?"),
-            );
-        }
-        let credential = match (&config.client_secret, &config.certificate) {
-            (Some(_), Some(_)) => {
-                self.add(
-                    Problem::new(
-                        "client_secret",
-                        "there are both a client secret and a certificate",
-                    )
-                    .hint("configure one of them"),
-                );
-                None
-            }
-            (Some(secret), None) => Some(CredentialSettings::ClientSecret(secret.clone())),
-            (None, Some(certificate)) => {
-                if certificate.as_os_str().is_empty() {
-                    self.add(Problem::new("certificate", "is empty"));
-                }
-                Some(CredentialSettings::Certificate {
-                    certificate: certificate.clone(),
-                    key: config.key.clone(),
-                    passphrase: config.key_passphrase.clone(),
-                })
-            }
-            (None, None) => {
-                if self.0.len() == before {
-                    self.add(
-                        Problem::new("client_secret", "there is no credential")
-                            .hint("configure client_secret, or certificate and key"),
-                    );
-                }
-                None
-            }
-        };
-        credential.filter(|_| self.0.len() == before)
     }
 
     fn endpoint(&mut self, field: &str, configured: Option<&str>, default: &str) -> Option<Url> {

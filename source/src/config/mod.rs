@@ -1,5 +1,7 @@
 //! The options of the source, as a person writes them. The names are those of Filebeat's `o365` module.
 
+mod secret;
+
 use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
@@ -9,6 +11,7 @@ use o365_core::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::secret::SecretSource;
 pub use crate::auth::TokenEndpointVersion;
 use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
 
@@ -23,10 +26,11 @@ pub struct O365AuditConfig {
     pub application_id: String,
     /// The tenants to collect from; at least one. Each must have consented to the application. Required.
     pub tenants: Vec<TenantConfig>,
-    /// Value (not id) of a client secret of the application. Either this or `certificate`.
+    /// Value (not id) of a client secret of the application. One of `client_secret`, `certificate`
+    /// and `federated_token_file` is required.
     #[serde(default)]
-    pub client_secret: Option<SensitiveString>,
-    /// PEM file with a certificate that is registered with the application. Either this or `client_secret`.
+    pub client_secret: Option<SecretSource>,
+    /// PEM file with a certificate that is registered with the application; the first one counts.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
     /// PEM file with the certificate's RSA private key. Default: the key is in the file of the certificate.
@@ -34,7 +38,11 @@ pub struct O365AuditConfig {
     pub key: Option<PathBuf>,
     /// Passphrase of the private key, if it is encrypted.
     #[serde(default)]
-    pub key_passphrase: Option<SensitiveString>,
+    pub key_passphrase: Option<SecretSource>,
+    /// File with a token of another issuer that the application trusts (workload identity), such as
+    /// `${AZURE_FEDERATED_TOKEN_FILE}`. Read for every token request.
+    #[serde(default)]
+    pub federated_token_file: Option<PathBuf>,
     /// [Content types](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#working-with-the-office-365-management-activity-api)
     /// to collect. Default: all five. `DLP.All` needs the role `ActivityFeed.ReadDlp`.
     #[serde(default = "all_content_types")]
@@ -250,10 +258,11 @@ impl O365AuditConfig {
         Self {
             application_id: application_id.into(),
             tenants: tenants.into_iter().collect(),
-            client_secret: Some(client_secret.into()),
+            client_secret: Some(SecretSource::Text(client_secret.into())),
             certificate: None,
             key: None,
             key_passphrase: None,
+            federated_token_file: None,
             content_type: all_content_types(),
             cloud: Cloud::default(),
             api: ApiConfig::default(),
@@ -299,8 +308,11 @@ impl SourceConfig for O365AuditConfig {
         }
     }
 
-    fn validate(&self, _cx: &ComponentContext) -> Vec<Problem> {
-        self.problems()
+    fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
+        match Settings::new(self) {
+            Ok(settings) => settings.check_files(&cx.config_dir, cx.clock.now()),
+            Err(problems) => problems,
+        }
     }
 
     async fn build(&self, cx: SourceContext) -> Result<Source, BuildError> {
