@@ -11,6 +11,9 @@ mod claims;
 mod der;
 mod pem;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::answer::check as check_answer;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
