@@ -37,6 +37,8 @@ const BLOB_TIMEOUT: Duration = Duration::from_mins(15);
 /// Longest page of a listing, and longest body of an error.
 const MAX_PAGE: usize = 64 * 1024 * 1024;
 const MAX_ERROR: usize = 64 * 1024;
+/// Whatever the service asks for, more is not believed; and whoever reckons with it need not fear an overflow.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// One HTTP client for all tenants: the trusted certificates are read once.
 pub(crate) fn http_client(target: &Url) -> Result<reqwest::Client, reqwest::Error> {
@@ -321,11 +323,11 @@ fn next_page(headers: &HeaderMap) -> Option<String> {
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
     }
     let until = DateTime::parse_from_rfc2822(text).ok()?;
     let now = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
-    Some((until - now).to_std().unwrap_or_default())
+    Some((until - now).to_std().unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -364,5 +366,12 @@ mod tests {
         ]);
         assert_eq!(retry_after(&date), Some(Duration::from_secs(30)));
         assert_eq!(retry_after(&headers(&[("retry-after", "soon")])), None);
+    }
+
+    /// A tenth on top of the longest duration that there is would overflow, and end the feed with a panic.
+    #[test]
+    fn an_absurd_retry_after_is_cut() {
+        let longest = retry_after(&headers(&[("retry-after", "18446744073709551615")]));
+        assert_eq!(longest, Some(MAX_RETRY_AFTER));
     }
 }

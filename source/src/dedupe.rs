@@ -101,6 +101,10 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
     use super::*;
 
     impl Earlier {
@@ -148,5 +152,79 @@ mod tests {
         assert!(third_waits.iter().all(|wait| wait.as_ref().unwrap().has_ended()));
         drop(third);
         assert!(in_flight.0.lock().unwrap().claimed.is_empty());
+    }
+
+    proptest! {
+        /// Whatever blobs claim and however they end: each has at most one holder, nobody waits in a circle, and what
+        /// is waited for ends.
+        #[test]
+        fn nobody_waits_in_a_circle(
+            steps in proptest::collection::vec((0_usize..6, proptest::collection::btree_set(0_u8..8, 1..6), any::<bool>()), 1..60),
+        ) {
+            let in_flight = Arc::new(InFlight::default());
+            let mut claims: Vec<Option<(Claim, bool)>> = (0..6).map(|_| None).collect();
+            for (slot, ids, drops) in steps {
+                if drops {
+                    claims[slot] = None;
+                } else {
+                    let (claim, taken) = claims[slot].get_or_insert_with(|| (Claim::new(&in_flight), false));
+                    // A blob takes all of its places in one step, and may ask again for them.
+                    let keys: Vec<EventKey> = if *taken {
+                        claim.keys.clone()
+                    } else {
+                        ids.iter().map(|id| key(&id.to_string())).collect()
+                    };
+                    *taken = true;
+                    let waits = claim.take(keys.iter());
+                    prop_assert_eq!(waits.len(), keys.len());
+                    let queues = in_flight.0.lock().unwrap();
+                    for (key, wait) in keys.iter().zip(waits) {
+                        let queue = &queues.claimed[key];
+                        let holds = queue[0].0 == claim.number;
+                        prop_assert_eq!(holds, wait.is_none());
+                        prop_assert!(wait.is_none_or(|wait| !wait.has_ended()));
+                        prop_assert_eq!(queue.iter().filter(|(number, _)| *number == claim.number).count(), 1);
+                    }
+                }
+                prop_assert!(is_acyclic(&in_flight));
+            }
+            // Ending only those that wait for nobody ends all.
+            while claims.iter().any(Option::is_some) {
+                let free = claims.iter_mut().find_map(|slot| {
+                    let (claim, _) = slot.as_mut()?;
+                    let keys = claim.keys.clone();
+                    let first = claim.take(keys.iter()).iter().all(Option::is_none);
+                    first.then_some(slot)
+                });
+                prop_assert!(free.is_some(), "everybody waits");
+                if let Some(free) = free {
+                    *free = None;
+                }
+            }
+            prop_assert!(in_flight.0.lock().unwrap().claimed.is_empty());
+        }
+    }
+
+    /// Removes blobs that wait for nobody until nothing is left, or everybody waits.
+    fn is_acyclic(in_flight: &InFlight) -> bool {
+        let queues = in_flight.0.lock().unwrap();
+        let mut waits: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for queue in queues.claimed.values() {
+            for (place, (number, _)) in queue.iter().enumerate() {
+                let earlier = queue[..place].iter().map(|(number, _)| *number);
+                waits.entry(*number).or_default().extend(earlier);
+            }
+        }
+        while let Some(free) = waits
+            .iter()
+            .find(|(_, earlier)| earlier.is_empty())
+            .map(|(number, _)| *number)
+        {
+            waits.remove(&free);
+            for earlier in waits.values_mut() {
+                earlier.remove(&free);
+            }
+        }
+        waits.is_empty()
     }
 }

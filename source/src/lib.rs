@@ -12,6 +12,9 @@ mod error;
 mod events;
 mod feed;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ledger;
 mod pace;
 mod plan;

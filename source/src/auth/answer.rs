@@ -106,6 +106,24 @@ fn number_in(text: &str) -> Option<u64> {
     rest[..digits].parse().ok()
 }
 
+/// See [`crate::fuzzing::token`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn check(body: &[u8]) {
+    match Answer::read(body) {
+        Ok(answer) => {
+            assert!(!answer.access_token.is_empty());
+            assert!(answer.expires_in <= Duration::from_hours(24));
+        }
+        // The reason says where, and nothing of what stands there.
+        Err(reason) => assert!(reason.len() < 64),
+    }
+    let refusal = Refusal::read(body);
+    // Escapes only shrink, and each member is its own part of the body.
+    let size = refusal.error.len() + refusal.description.len() + refusal.trace.map_or(0, |trace| trace.len());
+    assert!(size <= body.len() + 64);
+    assert!(!refusal.description.contains('\n'));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,9 @@ mod der;
 mod pem;
 mod secret;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::answer::check as check_answer;
+
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},

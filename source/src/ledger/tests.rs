@@ -9,11 +9,11 @@ use crate::{
     types::{ContentType, FeedKey},
 };
 
-fn at(hours: i64) -> DateTime<Utc> {
+pub(super) fn at(hours: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::hours(hours)
 }
 
-fn progress(cursor: i64) -> Progress {
+pub(super) fn progress(cursor: i64) -> Progress {
     Progress {
         origin: at(-100),
         cursor: at(cursor),
@@ -21,7 +21,7 @@ fn progress(cursor: i64) -> Progress {
     }
 }
 
-fn blob(content_id: &str, created: i64) -> NewBlob {
+pub(super) fn blob(content_id: &str, created: i64) -> NewBlob {
     NewBlob {
         content_id: content_id.to_owned(),
         uri: Some(format!("https://manage.office.com/{content_id}")),
@@ -38,14 +38,14 @@ fn key() -> FeedKey {
     }
 }
 
-struct Fixture {
+pub(super) struct Fixture {
     folder: TempDir,
-    ledger: Ledger,
-    row: FeedRow,
+    pub(super) ledger: Ledger,
+    pub(super) row: FeedRow,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&Self::path(&folder)).await.unwrap();
         let row = ledger.feed(&key()).await.unwrap();
@@ -69,13 +69,13 @@ impl Fixture {
         due.blobs.into_iter().map(|blob| blob.content_id).collect()
     }
 
-    fn read(&self) -> FeedRecord {
+    pub(super) fn read(&self) -> FeedRecord {
         let reader = LedgerReader::open(&Self::path(&self.folder)).unwrap();
         reader.feeds(at(0)).unwrap().remove(0)
     }
 
     /// What a crash leaves: the files as they are now, without the process that had them open.
-    async fn crash(self) -> Self {
+    pub(super) async fn crash(self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (Self::path(&self.folder), Self::path(&folder));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();

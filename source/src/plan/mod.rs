@@ -176,7 +176,8 @@ impl Planner {
     fn begin(&mut self, sweep: bool, now: DateTime<Utc>) -> Vec<Effect> {
         let floor = self.floor(now);
         let mut effects = Vec::new();
-        let mut progress = self.progress.unwrap_or_else(|| {
+        let known = self.progress.map(|progress| believable(progress, floor, now));
+        let mut progress = known.unwrap_or_else(|| {
             let wish = match self.settings.range {
                 Some((from, _)) => from,
                 None => grid::round_down(now - self.settings.initial),
@@ -309,5 +310,22 @@ impl Planner {
     }
 }
 
+/// Progress ahead of now was made under a wrong clock, and says nothing about what was listed: everything is listed again.
+/// A small step back is common, and sweeps make up for it.
+fn believable(mut progress: Progress, floor: DateTime<Utc>, now: DateTime<Utc>) -> Progress {
+    let limit = now + MARGIN;
+    if progress.origin > limit {
+        progress.origin = floor;
+    }
+    if progress.cursor > limit {
+        progress.cursor = floor.max(progress.origin);
+        progress.last_sweep = None;
+    }
+    progress.last_sweep = progress.last_sweep.filter(|last| *last <= limit);
+    progress
+}
+
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

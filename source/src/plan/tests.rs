@@ -274,6 +274,22 @@ fn an_input_out_of_turn_changes_nothing() {
     assert_eq!(planner.step(Input::Poll { sweep: false }, at(NOW)), []);
 }
 
+/// A clock that was a month ahead for one cycle must not keep sweeps away for a month.
+#[test]
+fn progress_from_the_future_is_not_believed() {
+    let future = at("2026-02-15T12:00:00");
+    let wrong = Progress {
+        origin: at("2026-01-01T00:00:00"),
+        cursor: future,
+        last_sweep: Some(future),
+    };
+    let mut planner = Planner::new(settings(), Some(wrong));
+    let (windows, progress, gaps) = cycle(&mut planner, at(NOW), false);
+    assert_eq!(span(&windows).0, at("2026-01-08T12:39:56"));
+    assert_eq!((progress.cursor, progress.last_sweep), (at(NOW), Some(at(NOW))));
+    assert_eq!(gaps, []);
+}
+
 proptest! {
     /// Whatever fails and whenever we stop: what lies below the cursor has been listed, or is a gap.
     #[test]

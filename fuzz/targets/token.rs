@@ -1,0 +1,4 @@
+//! See `o365_source::fuzzing::token`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| o365_source::fuzzing::token(data));
