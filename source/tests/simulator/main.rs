@@ -1,5 +1,6 @@
 //! The source against a faithful fake of the service, over real sockets.
 
+mod collectors;
 mod complete;
 mod credential;
 mod faults;
