@@ -125,6 +125,9 @@ pub struct SimulatorConfig {
     /// The issuers whose tokens the application trusts (federated credentials). They are for the audience
     /// `api://AzureADTokenExchange`; their signature is not looked at.
     pub federated_issuers: Vec<String>,
+    /// What `/msi/token` wants to see in `X-IDENTITY-HEADER`; without it there is no such endpoint. The one of virtual
+    /// machines is always there. Both hand out tokens of the first tenant.
+    pub identity_header: Option<String>,
     /// The base URL that answers name, when it is not `http://` and the listener's address.
     pub public_url: Option<String>,
     /// Audiences accepted besides the base URL and the published clouds.
@@ -205,6 +208,7 @@ impl SimulatorConfig {
             client_secret: format!("simulated~{:x}", random::hash(&[seed, 5]) >> 24),
             assertion_keys: Vec::new(),
             federated_issuers: Vec::new(),
+            identity_header: None,
             public_url: None,
             resources: Vec::new(),
             events,

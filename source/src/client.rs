@@ -18,7 +18,7 @@ use reqwest::{
 use url::Url;
 
 use crate::{
-    auth::TokenClient,
+    auth::{TokenClient, is_link_local},
     budget::Budget,
     error::{ApiError, Class, Operation, chain, tidy},
     plan::pages::{PageStep, Pages},
@@ -48,8 +48,8 @@ pub(crate) fn http_client(target: &Url) -> Result<reqwest::Client, reqwest::Erro
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(90));
-    // What stays on this machine has no business with a proxy.
-    let builder = if is_loopback(target) {
+    // What stays on this machine, or on the platform below it, has no business with a proxy.
+    let builder = if is_loopback(target) || is_link_local(target) {
         builder.no_proxy()
     } else {
         builder

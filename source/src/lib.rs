@@ -28,7 +28,10 @@ mod url;
 mod wire;
 
 pub use backfill::{Backfill, Left, RangeError};
-pub use config::{ApiConfig, Cloud, O365AuditConfig, SecretSource, TenantConfig, TokenEndpointVersion};
+pub use config::{
+    ApiConfig, Cloud, ManagedIdentityConfig, O365AuditConfig, SecretSource, TenantConfig,
+    TokenEndpointVersion,
+};
 pub use error::{Incomplete, SourceError};
 pub use run::AuditSource;
 pub use stats::{FeedSnapshot, Stats};

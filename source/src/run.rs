@@ -163,7 +163,8 @@ impl AuditSource {
         });
         let settings = &shared.settings;
         let clients = Clients {
-            login: http_client(&settings.authority).map_err(SourceError::HttpClient)?,
+            login: http_client(self.credential.issuer(&settings.authority))
+                .map_err(SourceError::HttpClient)?,
             api: http_client(&settings.resource).map_err(SourceError::HttpClient)?,
             start,
         };

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::content_type::ContentType;
 use crate::fault::Operation;
+use crate::http::identity::Platform;
 use crate::http::{App, lock};
 
 /// Name-value pairs of a query or a form, decoded.
@@ -63,6 +64,8 @@ pub(crate) enum Route {
         tenant: String,
         v2: bool,
     },
+    /// Tokens of a managed identity.
+    Identity(Platform),
     Api {
         tenant: String,
         operation: Operation,
@@ -84,6 +87,8 @@ impl Route {
                 tenant: (*tenant).to_owned(),
                 v2: true,
             },
+            ["metadata", "identity", "oauth2", "token"] if get => Self::Identity(Platform::VirtualMachine),
+            ["msi", "token"] if get => Self::Identity(Platform::AppService),
             ["api", "v1.0" | "v1", tenant, "activity", "feed", rest @ ..] => {
                 let (operation, content_id) = match rest {
                     ["subscriptions", "start"] if post => (Operation::Start, None),
@@ -107,7 +112,7 @@ impl Route {
 
     pub(crate) fn operation(&self) -> Operation {
         match self {
-            Self::Token { .. } => Operation::Token,
+            Self::Token { .. } | Self::Identity(_) => Operation::Token,
             Self::Api { operation, .. } => *operation,
             Self::Unknown => Operation::Unknown,
         }
@@ -117,7 +122,7 @@ impl Route {
     pub(crate) fn tenant(&self) -> Option<&str> {
         match self {
             Self::Token { tenant, .. } | Self::Api { tenant, .. } => Some(tenant),
-            Self::Unknown => None,
+            Self::Identity(_) | Self::Unknown => None,
         }
     }
 

@@ -5,6 +5,7 @@ mod call;
 mod connection;
 mod content;
 mod gate;
+mod identity;
 mod jwt;
 mod listing;
 mod page;
@@ -161,6 +162,7 @@ fn note(app: &App, call: &Call) {
 async fn operate(app: &Arc<App>, call: &Call, actions: &[Action]) -> Reply {
     match &call.route {
         Route::Token { tenant, v2 } => token::issue(app, call, tenant, *v2, actions),
+        Route::Identity(platform) => identity::issue(app, call, *platform, actions),
         Route::Unknown => {
             let reason = "no such operation";
             lock(&app.journal).forbidden(app.now(), &call.label, reason);

@@ -112,17 +112,49 @@ fn grant(app: &App, call: &Call, tenant: &str, v2: bool, actions: &[Action]) -> 
     let resource = resource(app, &form, v2)?;
     authenticate(app, call, &form)?;
 
-    let spec = &app.config.tenants[index];
+    let granted = grant_to(app, index, resource, actions);
+    let text = !v2 || actions.contains(&Action::ExpiresInAsString);
+    let body = json::text(|body| {
+        body.str("token_type", "Bearer");
+        if text {
+            body.str("expires_in", &granted.lifetime.to_string())
+                .str("ext_expires_in", &granted.lifetime.to_string());
+        } else {
+            let lifetime = i64::try_from(granted.lifetime).unwrap_or(i64::MAX);
+            body.int("expires_in", lifetime).int("ext_expires_in", lifetime);
+        }
+        if !v2 {
+            body.str("expires_on", &granted.expires.to_string())
+                .str("not_before", &granted.issued.to_string())
+                .str("resource", resource);
+        }
+        body.str("access_token", &granted.token);
+    });
+    Ok(Reply::json(200, body).with("Cache-Control", "no-store, no-cache"))
+}
+
+/// A token, and when it is valid.
+pub(crate) struct Granted {
+    pub(crate) token: String,
+    /// Seconds since 1970.
+    pub(crate) issued: i64,
+    pub(crate) expires: i64,
+    /// Seconds.
+    pub(crate) lifetime: u64,
+}
+
+/// Issues a token for whoever has shown that it may have one.
+pub(crate) fn grant_to(app: &App, tenant: usize, resource: &str, actions: &[Action]) -> Granted {
+    let spec = &app.config.tenants[tenant];
     let mut lifetime = app.config.token_lifetime.as_secs();
     let (mut roles, mut with_roles) = (spec.roles.clone(), !spec.roles.is_empty());
-    let (mut tid, mut text) = (spec.id.as_str(), !v2);
+    let mut tid = spec.id.as_str();
     for action in actions {
         match action {
             Action::TokenLifetime { secs } => lifetime = *secs,
             Action::TokenWithoutRoles => with_roles = false,
             Action::TokenWithoutRole { role } => roles.retain(|kept| kept != role),
             Action::TokenForTenant { tenant } => tid = tenant,
-            Action::ExpiresInAsString => text = true,
             _ => {}
         }
     }
@@ -137,21 +169,10 @@ fn grant(app: &App, call: &Call, tenant: &str, v2: bool, actions: &[Action]) -> 
         expires,
     });
     lock(&app.journal).token_issued();
-    let body = json::text(|body| {
-        body.str("token_type", "Bearer");
-        if text {
-            body.str("expires_in", &lifetime.to_string())
-                .str("ext_expires_in", &lifetime.to_string());
-        } else {
-            let lifetime = i64::try_from(lifetime).unwrap_or(i64::MAX);
-            body.int("expires_in", lifetime).int("ext_expires_in", lifetime);
-        }
-        if !v2 {
-            body.str("expires_on", &expires.to_string())
-                .str("not_before", &issued.to_string())
-                .str("resource", resource);
-        }
-        body.str("access_token", &token);
-    });
-    Ok(Reply::json(200, body).with("Cache-Control", "no-store, no-cache"))
+    Granted {
+        token,
+        issued,
+        expires,
+        lifetime,
+    }
 }

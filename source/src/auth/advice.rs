@@ -42,6 +42,43 @@ pub(super) fn advice(code: u64) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    /// Every code of reference §3.8 that a person has to act upon, and a word of what to do.
+    #[test]
+    fn every_known_refusal_comes_with_advice() {
+        for (code, word) in [
+            (7_000_215, "value"),
+            (7_000_222, "expired"),
+            (700_027, "certificate"),
+            (700_024, "clock"),
+            (700_023, "authentication_endpoint"),
+            (50_012, "certificate"),
+            (50_013, "certificate"),
+            (50_027, "certificate"),
+            (700_016, "consent"),
+            (7_000_229, "consent"),
+            (7_000_112, "disabled"),
+            (90_002, "does not exist"),
+            (900_023, "malformed"),
+            (500_011, "api.resource"),
+            (1_002_012, "api.resource"),
+            (70_011, "api.resource"),
+            (7_000_218, "missing"),
+            (900_144, "missing"),
+            (700_213, "federated"),
+            (70_021, "federated"),
+            (53_003, "conditional access"),
+            (501_051, "assigned"),
+            (50_196, "waits"),
+        ] {
+            let advice = advice(code).unwrap_or_else(|| panic!("no advice for AADSTS{code}"));
+            assert!(advice.contains(word), "AADSTS{code}: {advice}");
+            assert!(!is_transient(400, Some(code)), "AADSTS{code}");
+        }
+        for code in [90_033, 90_024, 90_055] {
+            assert!(is_transient(400, Some(code)), "AADSTS{code}");
+        }
+    }
+
     #[test]
     fn a_wrong_secret_waits_for_a_person_and_a_busy_service_does_not() {
         assert!(!is_transient(401, Some(7_000_215)));

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use o365_core::SensitiveString;
 use serde::Deserialize;
 
-/// A token, as both versions of the endpoint write it.
+/// A token, as both versions of the endpoint write it, and the endpoints of managed identities.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) access_token: SensitiveString,
@@ -15,7 +16,9 @@ pub(super) struct Answer {
 #[derive(Deserialize)]
 struct Raw {
     access_token: SensitiveString,
-    expires_in: Number,
+    expires_in: Option<Number>,
+    /// Seconds since 1970. Some endpoints of managed identities write nothing else.
+    expires_on: Option<Number>,
 }
 
 /// Version 1 writes numbers as strings.
@@ -26,20 +29,32 @@ enum Number {
     Text(String),
 }
 
+impl Number {
+    fn read(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Text(text) => text.trim().parse().ok(),
+        }
+    }
+}
+
 impl Answer {
     /// The reason of a failure says nothing about the token.
-    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
+    pub(super) fn read(body: &[u8], now: DateTime<Utc>) -> Result<Self, String> {
         let raw: Raw = serde_json::from_slice(body)
             .map_err(|error| format!("line {} column {}", error.line(), error.column()))?;
-        let seconds = match raw.expires_in {
-            Number::Number(seconds) => Some(seconds),
-            Number::Text(text) => text.trim().parse().ok(),
+        let seconds = match (raw.expires_in, raw.expires_on) {
+            (Some(seconds), _) => seconds.read(),
+            (None, Some(instant)) => instant
+                .read()
+                .map(|instant| (instant - now.timestamp() as f64).max(0.0)),
+            (None, None) => None,
         };
         let expires_in = seconds
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             // A day is longer than any token lives.
             .map(|life| life.min(Duration::from_hours(24)))
-            .ok_or("expires_in is no number of seconds")?;
+            .ok_or("neither expires_in nor expires_on is a number of seconds")?;
         if raw.access_token.is_empty() {
             return Err("the access token is empty".to_owned());
         }
@@ -59,22 +74,15 @@ pub(super) struct Refusal {
     pub(super) trace: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawRefusal {
-    error: String,
-    error_description: String,
-    error_codes: Vec<u64>,
-    trace_id: Option<String>,
-    correlation_id: Option<String>,
-}
-
 impl Refusal {
     pub(super) fn read(body: &[u8]) -> Self {
-        let Ok(raw) = serde_json::from_slice::<RawRefusal>(body) else {
+        // Member by member: an odd one does not cost the others.
+        let Ok(raw) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) else {
             return Self::default();
         };
-        let trace = match (raw.trace_id, raw.correlation_id) {
+        let text = |name| raw.get(name).and_then(serde_json::Value::as_str);
+        let description = text("error_description").unwrap_or_default();
+        let trace = match (text("trace_id"), text("correlation_id")) {
             (Some(trace), Some(correlation)) => Some(format!("trace {trace}, correlation {correlation}")),
             (Some(trace), None) => Some(format!("trace {trace}")),
             (None, Some(correlation)) => Some(format!("correlation {correlation}")),
@@ -82,18 +90,12 @@ impl Refusal {
         };
         Self {
             code: raw
-                .error_codes
-                .first()
-                .copied()
-                .or_else(|| number_in(&raw.error_description)),
-            error: raw.error,
+                .get("error_codes")
+                .and_then(|codes| codes.get(0)?.as_u64())
+                .or_else(|| number_in(description)),
+            error: text("error").unwrap_or_default().to_owned(),
             // The rest of the text repeats trace, correlation and time.
-            description: raw
-                .error_description
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            description: description.lines().next().unwrap_or_default().to_owned(),
             trace,
         }
     }
@@ -109,7 +111,7 @@ fn number_in(text: &str) -> Option<u64> {
 /// See [`crate::fuzzing::token`].
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn check(body: &[u8]) {
-    match Answer::read(body) {
+    match Answer::read(body, DateTime::UNIX_EPOCH) {
         Ok(answer) => {
             assert!(!answer.access_token.is_empty());
             assert!(answer.expires_in <= Duration::from_hours(24));
@@ -134,10 +136,21 @@ mod tests {
             r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"t"}"#,
             r#"{"token_type":"Bearer","expires_in":"3599","expires_on":"1508285860","access_token":"t"}"#,
         ] {
-            let answer = Answer::read(text.as_bytes()).unwrap();
+            let answer = Answer::read(text.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
             assert_eq!(answer.access_token.expose(), "t");
             assert_eq!(answer.expires_in, Duration::from_secs(3_599));
         }
+    }
+
+    #[test]
+    fn an_identity_without_a_life_has_an_end() {
+        let text = r#"{"access_token":"t","expires_on":"1586984735","resource":"r","token_type":"Bearer"}"#;
+        let life = |now| {
+            let now = DateTime::from_timestamp(now, 0).unwrap();
+            Answer::read(text.as_bytes(), now).unwrap().expires_in
+        };
+        assert_eq!(life(1_586_984_735 - 3_600), Duration::from_hours(1));
+        assert_eq!(life(1_586_984_736), Duration::ZERO);
     }
 
     #[test]
@@ -150,7 +163,7 @@ mod tests {
             r#"{"access_token":"hunter2","expires_in":-1}"#,
             r#"{"access_token":"","expires_in":1}"#,
         ] {
-            let reason = Answer::read(text.as_bytes()).unwrap_err();
+            let reason = Answer::read(text.as_bytes(), DateTime::UNIX_EPOCH).unwrap_err();
             assert!(!reason.contains("hunter2"), "{reason}");
         }
     }
@@ -169,5 +182,12 @@ mod tests {
             Some(90002)
         );
         assert_eq!(Refusal::read(b"<html>").code, None);
+        let odd = Refusal::read(
+            br#"{"error":"invalid_client","error_description":"AADSTS7000222: x","error_codes":null}"#,
+        );
+        assert_eq!(
+            (odd.code, odd.error.as_str()),
+            (Some(7_000_222), "invalid_client")
+        );
     }
 }

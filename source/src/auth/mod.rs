@@ -9,6 +9,8 @@ mod answer;
 mod certificate;
 mod claims;
 mod der;
+mod failure;
+mod identity;
 mod pem;
 mod secret;
 
@@ -28,6 +30,8 @@ use url::Url;
 pub(crate) use self::{
     certificate::{CertificateFiles, InvalidCertificate},
     claims::Claims,
+    failure::AuthError,
+    identity::{METADATA_SERVICE, ManagedIdentity, is_link_local},
     secret::{Program, Secret, read_file},
 };
 use crate::{
@@ -53,6 +57,17 @@ pub(crate) enum Credential {
     Certificate(CertificateFiles),
     /// A file with a token of another issuer.
     FederatedToken(PathBuf),
+    ManagedIdentity(ManagedIdentity),
+}
+
+impl Credential {
+    /// Who hands out the tokens, given the login service.
+    pub(crate) fn issuer<'a>(&'a self, authority: &'a Url) -> &'a Url {
+        match self {
+            Self::ManagedIdentity(identity) => &identity.endpoint,
+            Self::ClientSecret(_) | Self::Certificate(_) | Self::FederatedToken(_) => authority,
+        }
+    }
 }
 
 /// Which token endpoint is asked, and in which dialect.
@@ -64,70 +79,6 @@ pub enum TokenEndpointVersion {
     /// `/oauth2/v2.0/token` with `scope`.
     #[default]
     V2,
-}
-
-/// No token.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum AuthError {
-    #[error("the token endpoint cannot be reached: {reason}")]
-    Transport { reason: String },
-    #[error("the token endpoint answered {status}{}", tell(*.code, .error, .description, .trace.as_deref()))]
-    Refused {
-        status: u16,
-        /// AADSTS number.
-        code: Option<u64>,
-        error: String,
-        description: String,
-        /// Trace and correlation id for Microsoft's support.
-        trace: Option<String>,
-        retry_after: Option<Duration>,
-    },
-    #[error("the token endpoint answered something that is no token: {reason}")]
-    Answer { reason: String },
-    #[error("the assertion cannot be signed")]
-    Sign,
-    /// It cannot be read: what the option names, and why.
-    #[error("the credential cannot be read: {0}")]
-    Credential(String),
-}
-
-fn tell(code: Option<u64>, error: &str, description: &str, trace: Option<&str>) -> String {
-    let code = code.map(|code| format!(" AADSTS{code}")).unwrap_or_default();
-    let trace = trace.map(|trace| format!(" ({trace})")).unwrap_or_default();
-    format!("{code} {error} {description}{trace}")
-}
-
-impl AuthError {
-    /// What to do: try again soon, or wait for an operator.
-    pub(crate) fn class(&self) -> Class {
-        match self {
-            Self::Transport { .. } | Self::Answer { .. } | Self::Sign => {
-                Class::Transient { retry_after: None }
-            }
-            Self::Credential(_) => Class::Permission,
-            Self::Refused {
-                status,
-                code,
-                retry_after,
-                ..
-            } => {
-                if advice::is_transient(*status, *code) {
-                    Class::Transient {
-                        retry_after: *retry_after,
-                    }
-                } else {
-                    Class::Permission
-                }
-            }
-        }
-    }
-
-    pub(crate) fn advice(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused { code, .. } => code.and_then(advice::advice),
-            Self::Transport { .. } | Self::Answer { .. } | Self::Sign | Self::Credential(_) => None,
-        }
-    }
 }
 
 /// A token that is probably still accepted.
@@ -345,7 +296,8 @@ impl TokenClient {
         }
     }
 
-    async fn request(&self) -> Result<answer::Answer, AuthError> {
+    /// The request, and the assertion in it.
+    async fn prepare(&self) -> Result<(reqwest::RequestBuilder, Option<SensitiveString>), AuthError> {
         let mut form = vec![
             ("grant_type", "client_credentials".to_owned()),
             ("client_id", self.application_id.clone()),
@@ -370,6 +322,9 @@ impl TokenClient {
                     .await
                     .map_err(|reason| AuthError::Credential(format!("federated_token_file: {reason}")))?,
             ),
+            Credential::ManagedIdentity(identity) => {
+                return Ok((identity.request(&self.http, &self.resource), None));
+            }
         };
         if let Some(assertion) = &assertion {
             form.push((
@@ -378,15 +333,17 @@ impl TokenClient {
             ));
             form.push(("client_assertion", assertion.expose().trim().to_owned()));
         }
+        Ok((self.http.post(self.endpoint.clone()).form(&form), assertion))
+    }
+
+    async fn request(&self) -> Result<answer::Answer, AuthError> {
         let transport = |error: reqwest::Error| AuthError::Transport {
             reason: chain(&error.without_url()),
         };
-        let mut response = self
-            .http
-            .post(self.endpoint.clone())
+        let (request, assertion) = self.prepare().await?;
+        let mut response = request
             .header(reqwest::header::ACCEPT, "application/json")
             .timeout(REQUEST_TIMEOUT)
-            .form(&form)
             .send()
             .await
             .map_err(transport)?;
@@ -402,16 +359,37 @@ impl TokenClient {
             body.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return answer::Answer::read(&body).map_err(|reason| AuthError::Answer { reason });
+            let answer = answer::Answer::read(&body, self.clock.now())
+                .map_err(|reason| AuthError::Answer { reason })?;
+            let tid = Claims::read(answer.access_token.expose()).and_then(|claims| claims.tid);
+            return match tid {
+                Some(other) if !other.eq_ignore_ascii_case(self.tenant.as_str()) => {
+                    Err(AuthError::OtherTenant(tidy(&other)))
+                }
+                _ => Ok(answer),
+            };
         }
+        let status = status.as_u16();
         let refusal = answer::Refusal::read(&body);
+        let (transient, advice) = match &self.credential {
+            Credential::ManagedIdentity(_) => (
+                ManagedIdentity::is_transient(status),
+                Some(ManagedIdentity::ADVICE),
+            ),
+            _ => (
+                advice::is_transient(status, refusal.code),
+                refusal.code.and_then(advice::advice),
+            ),
+        };
         Err(AuthError::Refused {
-            status: status.as_u16(),
+            status,
             code: refusal.code,
             error: tidy(&refusal.error),
             description: tidy(&self.explain(refusal.code, refusal.description, assertion.as_ref())),
             trace: refusal.trace.as_deref().map(tidy),
             retry_after,
+            transient,
+            advice,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The options of the source, as a person writes them. The names are those of Filebeat's `o365` module.
 
+mod identity;
 mod secret;
 
 use std::{path::PathBuf, time::Duration};
@@ -11,7 +12,7 @@ use o365_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::secret::SecretSource;
+pub use self::{identity::ManagedIdentityConfig, secret::SecretSource};
 pub use crate::auth::TokenEndpointVersion;
 use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
 
@@ -22,12 +23,13 @@ use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Sta
 #[serde(deny_unknown_fields)]
 pub struct O365AuditConfig {
     /// Application (client) id of the [app registration](https://learn.microsoft.com/office/office-365-management-api/get-started-with-office-365-management-apis):
-    /// a GUID. Required.
+    /// a GUID. Required, except with a managed identity.
+    #[serde(default)]
     pub application_id: String,
     /// The tenants to collect from; at least one. Each must have consented to the application. Required.
     pub tenants: Vec<TenantConfig>,
-    /// Value (not id) of a client secret of the application. One of `client_secret`, `certificate`
-    /// and `federated_token_file` is required.
+    /// Value (not id) of a client secret of the application. One of `client_secret`, `certificate`,
+    /// `federated_token_file` and `managed_identity` is required.
     #[serde(default)]
     pub client_secret: Option<SecretSource>,
     /// PEM file with a certificate that is registered with the application; the first one counts.
@@ -43,6 +45,9 @@ pub struct O365AuditConfig {
     /// `${AZURE_FEDERATED_TOKEN_FILE}`. Read for every token request.
     #[serde(default)]
     pub federated_token_file: Option<PathBuf>,
+    /// The identity that Azure gives to the machine or app on which this runs. Write `{}` on a virtual machine.
+    #[serde(default)]
+    pub managed_identity: Option<ManagedIdentityConfig>,
     /// [Content types](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#working-with-the-office-365-management-activity-api)
     /// to collect. Default: all five. `DLP.All` needs the role `ActivityFeed.ReadDlp`.
     #[serde(default = "all_content_types")]
@@ -263,6 +268,7 @@ impl O365AuditConfig {
             key: None,
             key_passphrase: None,
             federated_token_file: None,
+            managed_identity: None,
             content_type: all_content_types(),
             cloud: Cloud::default(),
             api: ApiConfig::default(),

@@ -3,13 +3,19 @@
 use std::{path::Path, time::Duration};
 
 use chrono::{DateTime, Utc};
-use o365_core::config::Problem;
+use o365_core::{SensitiveString, config::Problem};
+use url::Url;
 
 use super::Problems;
 use crate::{
-    auth::{CertificateFiles, Credential, InvalidCertificate, Program, Secret, read_file},
-    config::{O365AuditConfig, SecretSource},
+    auth::{
+        CertificateFiles, Credential, InvalidCertificate, METADATA_SERVICE, ManagedIdentity, Program, Secret,
+        is_link_local, read_file,
+    },
+    config::{ManagedIdentityConfig, O365AuditConfig, SecretSource},
     telemetry,
+    types::is_guid,
+    url::is_confidential,
 };
 
 /// The credential as configured, with paths that start at the configuration's directory.
@@ -30,6 +36,7 @@ impl CredentialSettings {
         match &self.0 {
             Credential::ClientSecret(source) => Credential::ClientSecret(secret(source)),
             Credential::FederatedToken(path) => Credential::FederatedToken(config_dir.join(path)),
+            Credential::ManagedIdentity(identity) => Credential::ManagedIdentity(identity.clone()),
             Credential::Certificate(files) => Credential::Certificate(CertificateFiles {
                 certificate: config_dir.join(&files.certificate),
                 key: files.key.as_ref().map(|key| config_dir.join(key)),
@@ -42,6 +49,8 @@ impl CredentialSettings {
     /// is seen when a token is requested.
     pub(crate) fn check(&self, config_dir: &Path, now: DateTime<Utc>) -> Result<(), Problem> {
         match self.load(config_dir) {
+            // Only the platform knows.
+            Credential::ManagedIdentity(_) => Ok(()),
             Credential::ClientSecret(secret) => check_secret("client_secret", &secret).map(drop),
             Credential::FederatedToken(path) => {
                 check_secret("federated_token_file", &Secret::File(path)).map(drop)
@@ -71,7 +80,7 @@ impl CredentialSettings {
     }
 }
 
-fn check_secret(field: &str, secret: &Secret) -> Result<Option<o365_core::SensitiveString>, Problem> {
+fn check_secret(field: &str, secret: &Secret) -> Result<Option<SensitiveString>, Problem> {
     match secret {
         Secret::Text(text) => Ok(Some(text.clone())),
         Secret::Command(_) => Ok(None),
@@ -124,6 +133,7 @@ impl Problems {
             ("client_secret", config.client_secret.is_some()),
             ("certificate", config.certificate.is_some()),
             ("federated_token_file", config.federated_token_file.is_some()),
+            ("managed_identity", config.managed_identity.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, there)| there.then_some(name))
@@ -146,13 +156,19 @@ impl Problems {
             }
         }
         if configured.is_empty() && self.0.len() == before {
-            self.add(
-                Problem::new("client_secret", "there is no credential")
-                    .hint("configure client_secret, certificate and key, or federated_token_file"),
-            );
+            self.add(Problem::new("client_secret", "there is no credential").hint(
+                "configure client_secret, certificate and key, federated_token_file, or managed_identity",
+            ));
         }
+        let identity = config
+            .managed_identity
+            .as_ref()
+            .and_then(|identity| self.identity(identity, config.tenants.len()));
         if self.0.len() > before {
             return None;
+        }
+        if let Some(identity) = identity {
+            return Some(CredentialSettings(Credential::ManagedIdentity(identity)));
         }
         let credential = match (secret, &config.certificate, &config.federated_token_file) {
             (Some(secret), ..) => Credential::ClientSecret(secret),
@@ -164,6 +180,49 @@ impl Problems {
             (None, None, path) => Credential::FederatedToken(path.clone()?),
         };
         Some(CredentialSettings(credential))
+    }
+
+    fn identity(&mut self, config: &ManagedIdentityConfig, tenants: usize) -> Option<ManagedIdentity> {
+        if let Some(client_id) = &config.client_id
+            && !is_guid(client_id)
+        {
+            self.add(Problem::new("managed_identity.client_id", "is not a GUID"));
+        }
+        if tenants > 1 {
+            self.add(
+                Problem::new(
+                    "managed_identity",
+                    "works for its own tenant only, and several are configured",
+                )
+                .hint("use a certificate or a federated token for other tenants"),
+            );
+        }
+        let field = "managed_identity.endpoint";
+        if config.header.is_some() && config.endpoint.is_none() {
+            self.add(Problem::new(field, "is missing").hint("write ${IDENTITY_ENDPOINT}"));
+        }
+        if config.header.as_ref().is_some_and(SensitiveString::is_empty) {
+            self.add(Problem::new("managed_identity.header", "is empty").hint("write ${IDENTITY_HEADER}"));
+        }
+        let text = config.endpoint.as_deref().unwrap_or(METADATA_SERVICE);
+        match Url::parse(text) {
+            Ok(endpoint) if is_confidential(&endpoint) || is_link_local(&endpoint) => Some(ManagedIdentity {
+                endpoint,
+                client_id: config.client_id.clone(),
+                header: config.header.clone(),
+            }),
+            Ok(_) => {
+                self.add(
+                    Problem::new(field, "would send secrets in the clear")
+                        .hint("plain http is for this machine and for link-local addresses only"),
+                );
+                None
+            }
+            Err(error) => {
+                self.add(Problem::new(field, format!("`{text}` is not a URL: {error}")));
+                None
+            }
+        }
     }
 
     fn secret(&mut self, field: &str, source: &SecretSource) -> Option<Secret> {

@@ -52,9 +52,16 @@ impl Settings {
     /// Checks everything that needs neither the network nor a file.
     pub(crate) fn new(config: &O365AuditConfig) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
-        if !is_guid(&config.application_id) {
+        // An identity of the platform is its own application.
+        let needed = config.managed_identity.is_none() || !config.application_id.is_empty();
+        if needed && !is_guid(&config.application_id) {
+            let what = if config.application_id.is_empty() {
+                "is missing"
+            } else {
+                "is not a GUID"
+            };
             problems.add(
-                Problem::new("application_id", "is not a GUID")
+                Problem::new("application_id", what)
                     .hint("use the application (client) id of the app registration"),
             );
         }
