@@ -161,7 +161,8 @@ impl ApiClient {
             let next = next_page(response.headers())
                 .map(|text| self.base.pin(&text))
                 .transpose()?;
-            descriptors.extend(self.json::<Vec<Descriptor>>(operation, response).await?);
+            let elements = self.json::<Vec<serde_json::Value>>(operation, response).await?;
+            descriptors.extend(elements.into_iter().map(Descriptor::read));
             match pages.step(next) {
                 PageStep::Follow | PageStep::Complete => {}
                 PageStep::Endless(pages) => return Err(ApiError::EndlessPages(pages)),

@@ -61,7 +61,7 @@ pub(crate) fn split(body: &Bytes) -> Result<Split, SplitError> {
         split.push(body, from, to);
     }
     let rest = body.get(end + 1..).unwrap_or_default();
-    if rest.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != 0) {
+    if !is_blank(rest) {
         split.odd("bytes behind the array");
     }
     Ok(split)
@@ -150,7 +150,7 @@ fn elements(body: &[u8], mut at: usize) -> Result<(Elements, usize), Broken> {
 const PLACES: usize = 256;
 
 /// One event is broken so that its end cannot be seen: looks for a place behind it from which the array is whole again.
-/// A body that just ends is not mended, since it was probably cut on the way.
+/// If there is none, the broken event is the last. A body that just ends is not mended, since it was probably cut on the way.
 fn around(body: &[u8], broken: Broken) -> Result<(Elements, usize), SplitError> {
     let error = SplitError::Broken(broken.at);
     if !body.trim_ascii_end().ends_with(b"]") {
@@ -161,14 +161,28 @@ fn around(body: &[u8], broken: Broken) -> Result<(Elements, usize), SplitError> 
         .filter(|at| body.get(skip_space(body, at + 1)) == Some(&b'{'))
         .take(PLACES)
     {
-        if let Ok((rest, end)) = elements(body, comma + 1) {
+        // What ends sooner was a list within the broken event.
+        if let Ok((rest, end)) = elements(body, comma + 1)
+            && is_blank(&body[end + 1..])
+        {
             let mut found = broken.whole;
             found.push((broken.from, comma));
             found.extend(rest);
             return Ok((found, end));
         }
     }
+    // A body that was cut runs out of bytes before anything in it is wrong.
+    let end = body.trim_ascii_end().len() - 1;
+    if broken.at < end && broken.from < end {
+        let mut found = broken.whole;
+        found.push((broken.from, end));
+        return Ok((found, end));
+    }
     Err(error)
+}
+
+fn is_blank(rest: &[u8]) -> bool {
+    rest.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
 }
 
 fn skip_space(body: &[u8], from: usize) -> usize {
@@ -396,6 +410,18 @@ mod tests {
         check(
             r#"[{"a":1},{"x":]},{"b":2}]"#,
             &[r#"{"a":1}"#, r#"{"x":]}"#, r#"{"b":2}"#],
+            &["a broken event"],
+        );
+        // A list within the broken event is not the end of the blob.
+        check(
+            r#"[{"x":],"p":[{"n":1},{"n":2}]},{"id":3}]"#,
+            &[r#"{"x":],"p":[{"n":1},{"n":2}]}"#, r#"{"id":3}"#],
+            &["a broken event"],
+        );
+        // The last event is broken, and the blob is not cut: its brackets are wrong before it ends.
+        check(
+            r#"[{"a":1},{"x":]}]"#,
+            &[r#"{"a":1}"#, r#"{"x":]}"#],
             &["a broken event"],
         );
         check(

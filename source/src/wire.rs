@@ -17,6 +17,13 @@ pub(crate) struct Descriptor {
     pub(crate) expiration: Option<DateTime<Utc>>,
 }
 
+impl Descriptor {
+    /// Whatever stands in a listing: an odd element does not cost the others. One without an id is reported by the feed.
+    pub(crate) fn read(element: serde_json::Value) -> Self {
+        serde_json::from_value(element).unwrap_or_default()
+    }
+}
+
 /// An element of the list of subscriptions.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -94,14 +101,18 @@ mod tests {
     #[test]
     fn a_descriptor_is_read_whatever_is_missing_or_odd() {
         let text = r#"[{"contentType":"Audit.Exchange","contentId":"a$b","contentUri":"https://x","contentCreated":
-            "2026-06-24T18:00:51.748Z","contentExpiration":null,"new":[1]}, {}, {"contentId":7,"contentCreated":"soon"}]"#;
-        let descriptors: Vec<Descriptor> = serde_json::from_str(text).unwrap();
+            "2026-06-24T18:00:51.748Z","contentExpiration":null,"new":[1]}, {}, {"contentId":7,"contentCreated":"soon"}, null, 3,
+            {"contentId":"first","contentId":"last"}]"#;
+        let elements: Vec<serde_json::Value> = serde_json::from_str(text).unwrap();
+        let descriptors: Vec<_> = elements.into_iter().map(Descriptor::read).collect();
         assert_eq!(descriptors[0].id.as_deref(), Some("a$b"));
         assert_eq!(descriptors[0].created.unwrap().timestamp_subsec_millis(), 748);
         assert_eq!(descriptors[0].expiration, None);
         assert_eq!(descriptors[1].id, None);
         assert_eq!(descriptors[2].id.as_deref(), Some("7"));
         assert_eq!(descriptors[2].created, None);
+        assert!(descriptors[3].id.is_none() && descriptors[4].id.is_none());
+        assert_eq!(descriptors[5].id.as_deref(), Some("last"));
     }
 
     #[test]
