@@ -245,14 +245,10 @@ impl ApiClient {
     }
 
     fn note_date(&self, headers: &HeaderMap) {
-        let Some(date) = headers
-            .get(DATE)
-            .and_then(|date| date.to_str().ok())
-            .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
-        else {
+        let Some(date) = date(headers) else {
             return;
         };
-        let skew = date.with_timezone(&Utc) - self.clock.now();
+        let skew = date - self.clock.now();
         self.skew.store(skew.num_milliseconds(), Ordering::Relaxed);
         if skew.abs() > TimeDelta::minutes(1) {
             telemetry::clock_skew(&self.limiter, &self.tenant, skew);
@@ -318,6 +314,12 @@ fn next_page(headers: &HeaderMap) -> Option<String> {
         .find_map(|name| headers.get(name))
         .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
         .filter(|text| !text.is_empty())
+}
+
+/// When the service says that it answered.
+pub(crate) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc))
 }
 
 /// Seconds, or a date compared with the answer's own.

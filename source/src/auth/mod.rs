@@ -19,10 +19,14 @@ pub(crate) use self::answer::check as check_answer;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use o365_core::{Clock, SensitiveString};
 use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
@@ -107,6 +111,8 @@ pub(crate) struct TokenClient {
     asking: Semaphore,
     state: Mutex<State>,
     jitter: Jitter,
+    /// Seconds that the login service's clock is ahead of ours, once it has refused an assertion for that.
+    skew: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +156,7 @@ impl TokenClient {
             asking: Semaphore::new(1),
             state: Mutex::default(),
             jitter,
+            skew: AtomicI64::new(0),
         }
     }
 
@@ -274,7 +281,7 @@ impl TokenClient {
         };
         let files = files.clone();
         let (audience, application_id) = (self.endpoint.to_string(), self.application_id.clone());
-        let now = self.clock.now();
+        let now = self.clock.now() + TimeDelta::seconds(self.skew.load(Ordering::Relaxed));
         tokio::task::spawn_blocking(move || {
             files
                 .load(passphrase.as_ref(), now)
@@ -337,6 +344,25 @@ impl TokenClient {
     }
 
     async fn request(&self) -> Result<answer::Answer, AuthError> {
+        let mut skew = None;
+        let answer = self.attempt(&mut skew).await;
+        match (&answer, skew) {
+            // An assertion outside its time: once more with the time that the refusal came with.
+            (
+                Err(AuthError::Refused {
+                    code: Some(700_024), ..
+                }),
+                Some(skew),
+            ) if matches!(self.credential, Credential::Certificate(_)) => {
+                self.skew.store(skew, Ordering::Relaxed);
+                self.attempt(&mut None).await
+            }
+            _ => answer,
+        }
+    }
+
+    /// `skew` becomes the seconds that the service's clock is ahead of ours, if it tells its time.
+    async fn attempt(&self, skew: &mut Option<i64>) -> Result<answer::Answer, AuthError> {
         let transport = |error: reqwest::Error| AuthError::Transport {
             reason: chain(&error.without_url()),
         };
@@ -349,6 +375,7 @@ impl TokenClient {
             .map_err(transport)?;
         let status = response.status();
         let retry_after = crate::client::retry_after(response.headers());
+        *skew = crate::client::date(response.headers()).map(|date| (date - self.clock.now()).num_seconds());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > MAX_ANSWER {

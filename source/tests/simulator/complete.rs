@@ -194,12 +194,13 @@ async fn keeps_the_contract_of_sources() {
         .expect("the contract must end");
 }
 
-#[tokio::test]
-async fn a_certificate_is_as_good_as_a_secret() {
+/// A world in which the application has a certificate.
+async fn with_certificate() -> World {
     let mut world = World::small(50, |simulated| {
         let text = include_str!("../fixtures/certificate/public-key.pem");
         let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
-        simulated.assertion_keys = vec![base64::engine::general_purpose::STANDARD.decode(body).unwrap()];
+        let key = base64::engine::general_purpose::STANDARD.decode(body);
+        simulated.assertion_keys = vec![key.expect("the fixture is base64")];
     })
     .await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/certificate/");
@@ -207,6 +208,23 @@ async fn a_certificate_is_as_good_as_a_secret() {
     world.config.certificate = Some(format!("{folder}certificate.pem").into());
     world.config.key = Some(format!("{folder}key-encrypted.pem").into());
     world.config.key_passphrase = Some("correct-horse".into());
+    world
+}
+
+#[tokio::test]
+async fn an_assertion_follows_the_clock_of_the_service() {
+    for minutes in [20, -20] {
+        let mut world = with_certificate().await;
+        world.set_back(chrono::TimeDelta::minutes(minutes));
+        let expected = world.expected();
+        assert_eq!(world.collect().await, expected, "{minutes} minutes behind");
+        assert_eq!(world.handle().report().tokens_issued, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_as_good_as_a_secret() {
+    let mut world = with_certificate().await;
     // The tests' certificate is younger than the simulated time, and nobody minds.
     assert_eq!(world.collect().await, world.expected());
 
