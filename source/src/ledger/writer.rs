@@ -129,6 +129,24 @@ fn io(path: &Path, error: &std::io::Error) -> LedgerError {
     }
 }
 
+/// Whether a process has the ledger open. Nothing is created; a process that starts meanwhile waits for a moment only.
+///
+/// # Errors
+/// The lock's file cannot be opened.
+pub fn ledger_in_use(path: &Path) -> Result<bool, LedgerError> {
+    let lock_path = lock_path(path);
+    let file = match File::open(&lock_path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(io(&lock_path, &error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(io(&lock_path, &error)),
+    }
+}
+
 /// Takes the lock beside the database; the system gives it back whatever becomes of this process.
 pub(super) async fn lock(path: &Path) -> Result<File, LedgerError> {
     if let Some(folder) = path.parent() {
