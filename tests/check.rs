@@ -120,7 +120,7 @@ async fn a_subscription_that_is_not_started_is_a_warning_and_stays_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_clock_is_a_warning() {
     let lab = Lab::new(simulated(1), FILE).await;
-    lab.simulator.handle().advance(Duration::from_secs(600));
+    lab.simulator.handle().advance(Duration::from_mins(10));
     let (code, rows) = check(&lab).await;
     assert_eq!(code, Some(0), "{rows:#?}");
     let [row] = wrong(&rows)[..] else {

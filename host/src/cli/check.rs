@@ -151,7 +151,7 @@ fn table(rows: &[Row], colour: bool) -> String {
     let names: Vec<_> = rows.iter().map(name).collect();
     let first = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let second = width(|row| row.finding.check.chars().count());
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for (row, name) in rows.iter().zip(&names) {
         let finding = &row.finding;
         let status = format!("{:<4}", finding.status);
@@ -161,13 +161,16 @@ fn table(rows: &[Row], colour: bool) -> String {
             (true, CheckStatus::Warn) => format!("\x1b[33m{status}\x1b[0m"),
             (true, CheckStatus::Fail) => format!("\x1b[31m{status}\x1b[0m"),
         };
-        text += &format!(
+        lines.push(format!(
             "{name:<first$}  {:<second$}  {status}  {}\n",
             finding.check, finding.found
-        );
+        ));
         if let Some(advice) = &finding.advice {
-            text += &format!("{:<first$}  {:<second$}        to do: {advice}\n", "", "");
+            lines.push(format!(
+                "{:<first$}  {:<second$}        to do: {advice}\n",
+                "", ""
+            ));
         }
     }
-    text
+    lines.concat()
 }
