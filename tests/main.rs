@@ -11,6 +11,7 @@ mod support;
 
 mod backfill;
 mod bad_input;
+mod check;
 mod component;
 mod demo;
 mod examples;

@@ -18,7 +18,7 @@ use reqwest::{
 use url::Url;
 
 use crate::{
-    auth::{TokenClient, is_link_local},
+    auth::{AuthError, Claims, TokenClient, is_link_local},
     budget::Budget,
     error::{ApiError, Class, Operation, chain, tidy},
     plan::pages::{PageStep, Pages},
@@ -97,6 +97,11 @@ impl ApiClient {
         TimeDelta::milliseconds(self.skew.load(Ordering::Relaxed))
     }
 
+    /// Gets a token, if there is none yet, and tells what it says of itself, if that can be read.
+    pub(crate) async fn log_in(&self) -> Result<Option<Claims>, Arc<AuthError>> {
+        Ok(self.tokens.token().await?.claims)
+    }
+
     /// The role that a feed needs and the present token lacks.
     pub(crate) fn missing_role(&self, content_type: ContentType) -> Option<&'static str> {
         self.tokens.claims()?.missing_role(content_type)
@@ -108,20 +113,21 @@ impl ApiClient {
 
     /// Whether the subscription of a content type is enabled; `None` if the service does not say.
     pub(crate) async fn is_subscribed(&self, content_type: ContentType) -> Result<Option<bool>, ApiError> {
+        let subscriptions = self.subscriptions().await?;
+        Ok(
+            match subscriptions.iter().find(|known| known.is_of(content_type)) {
+                None => Some(false),
+                Some(own) => own.is_enabled(),
+            },
+        )
+    }
+
+    /// All subscriptions that were ever started.
+    pub(crate) async fn subscriptions(&self) -> Result<Vec<Subscription>, ApiError> {
         let operation = Operation::ListSubscriptions;
         let url = self.base.operation("subscriptions/list", &[]);
         let response = self.send(operation, Method::GET, &url, LIST_TIMEOUT).await?;
-        let subscriptions: Vec<Subscription> = self.json(operation, response).await?;
-        let own = subscriptions.into_iter().find(|subscription| {
-            subscription
-                .content_type
-                .as_deref()
-                .is_some_and(|name| name.eq_ignore_ascii_case(content_type.as_str()))
-        });
-        Ok(match own {
-            None => Some(false),
-            Some(own) => own.status.map(|status| status.eq_ignore_ascii_case("enabled")),
-        })
+        self.json(operation, response).await
     }
 
     /// Starts a subscription. That it is enabled already is a success.

@@ -5,6 +5,7 @@ mod auth;
 mod backfill;
 mod backoff;
 mod budget;
+mod check;
 mod client;
 mod config;
 mod dedupe;
@@ -28,6 +29,7 @@ mod url;
 mod wire;
 
 pub use backfill::{Backfill, Left, RangeError};
+pub use check::{CheckStatus, Finding, TenantReport};
 pub use config::{
     ApiConfig, Cloud, ManagedIdentityConfig, O365AuditConfig, SecretSource, TenantConfig,
     TokenEndpointVersion,

@@ -276,14 +276,14 @@ async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), Kee
     Ok(quarantine.tidy(known).await)
 }
 
-struct Clients {
-    login: reqwest::Client,
-    api: reqwest::Client,
-    start: Start,
+pub(crate) struct Clients {
+    pub(crate) login: reqwest::Client,
+    pub(crate) api: reqwest::Client,
+    pub(crate) start: Start,
 }
 
 impl Clients {
-    fn tenant(
+    pub(crate) fn tenant(
         &self,
         settings: &Settings,
         credential: &Credential,

@@ -3,6 +3,8 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
+use crate::types::ContentType;
+
 /// An element of a listing.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -32,6 +34,21 @@ pub(crate) struct Subscription {
     pub(crate) content_type: Option<String>,
     #[serde(deserialize_with = "text")]
     pub(crate) status: Option<String>,
+}
+
+impl Subscription {
+    pub(crate) fn is_of(&self, content_type: ContentType) -> bool {
+        self.content_type
+            .as_deref()
+            .is_some_and(|name| name.eq_ignore_ascii_case(content_type.as_str()))
+    }
+
+    /// Nothing if the service does not say.
+    pub(crate) fn is_enabled(&self) -> Option<bool> {
+        self.status
+            .as_ref()
+            .map(|status| status.eq_ignore_ascii_case("enabled"))
+    }
 }
 
 /// The documented error body.

@@ -1,6 +1,7 @@
 //! The command line: what each command is, and the exit code that it ends with.
 
 mod backfill;
+mod check;
 mod demo;
 mod logging;
 mod pipeline;
@@ -57,6 +58,8 @@ enum Command {
     Backfill(backfill::Args),
     /// Checks a configuration file without sending an event: exits with 78 if anything is wrong.
     Validate(validate::Args),
+    /// Asks the tenants of a configuration what a collection needs, and says what to repair. Changes nothing.
+    Check(check::Args),
     /// Transforms events from standard input to standard output, one a line, in order.
     Transform(transform::Args),
     /// Shows the whole pipeline against a built-in simulator: needs no tenant, no account, no network.
@@ -103,6 +106,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Run(args) => run::run(args).await,
             Command::Backfill(args) => backfill::backfill(args).await,
             Command::Validate(args) => validate::validate(args).await,
+            Command::Check(args) => check::check(args).await,
             Command::Transform(args) => transform::transform(args).await,
             Command::Demo(args) => demo::demo(args).await,
             Command::Simulate(args) => simulate::simulate(args).await,

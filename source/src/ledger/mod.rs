@@ -32,6 +32,7 @@ pub use self::{
     edit::{Forgotten, LedgerEditor, RETRY_NOTICED_AFTER},
     read::{BlobRecord, BlobState, FeedFilter, FeedRecord, GapRecord, LagRecord, LedgerReader},
     verdict::Verdict,
+    writer::ledger_in_use,
 };
 
 /// The ledger's file below the host's data directory.

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -19,6 +19,7 @@ const QUEUE: usize = 1_024;
 const GROUP: usize = 256;
 /// How long the previous owner of the ledger may take to let go of it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 /// Besides the answer: why the whole transaction is gone, if it is.
@@ -129,6 +130,24 @@ fn io(path: &Path, error: &std::io::Error) -> LedgerError {
     }
 }
 
+/// Whether a process has the ledger open. Nothing is created; a process that starts meanwhile waits for a moment only.
+///
+/// # Errors
+/// The lock's file cannot be opened.
+pub fn ledger_in_use(path: &Path) -> Result<bool, LedgerError> {
+    let lock_path = lock_path(path);
+    let file = match File::open(&lock_path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(io(&lock_path, &error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(io(&lock_path, &error)),
+    }
+}
+
 /// Takes the lock beside the database; the system gives it back whatever becomes of this process.
 pub(super) async fn lock(path: &Path) -> Result<File, LedgerError> {
     if let Some(folder) = path.parent() {
@@ -141,15 +160,26 @@ pub(super) async fn lock(path: &Path) -> Result<File, LedgerError> {
         .write(true)
         .open(&lock_path)
         .map_err(|error| io(&lock_path, &error))?;
-    let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+    let in_use = LedgerError::InUse(path.to_owned());
+    tokio::task::spawn_blocking(move || {
+        wait_for(file).map_err(|error| error.map_or(in_use, |error| io(&lock_path, &error)))
+    })
+    .await
+    .map_err(|_| LedgerError::Closed)?
+}
+
+/// Waits in the machine's time, whatever time the runtime has: the other one is a thread or a process. No error means
+/// that it did not let go.
+fn wait_for(file: File) -> Result<File, Option<std::io::Error>> {
+    let began = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
+                thread::park_timeout(LOCK_RETRY);
             }
-            Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse(path.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(io(&lock_path, &error)),
+            Err(TryLockError::WouldBlock) => return Err(None),
+            Err(TryLockError::Error(error)) => return Err(Some(error)),
         }
     }
 }

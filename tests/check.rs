@@ -1,0 +1,207 @@
+//! `check`: a doctor that says what is wrong and what to do, and changes nothing.
+
+use std::time::Duration;
+
+use o365_simulator::{Action, FaultPlan, FaultRule, Operation, SimulatorConfig};
+use serde_json::Value;
+
+use crate::support::{Lab, host, output, signal, stderr, wait_for};
+
+const FILE: &str = "  out: { type: file, inputs: [ecs], path: out.ndjson }";
+
+fn simulated(tenants: usize) -> SimulatorConfig {
+    let mut config = SimulatorConfig::demo(21, tenants, 60);
+    config.subscribed = true;
+    config
+}
+
+/// What `check` ended with and its rows. It has changed nothing, and told no secret.
+async fn check(lab: &Lab) -> (Option<i32>, Vec<Value>) {
+    let before = lab.simulator.handle().report();
+    let ended = output(&mut lab.command(&["check", "--json"], &[])).await;
+    let told = stderr(&ended);
+    let stdout = String::from_utf8(ended.stdout).unwrap();
+    for secret in [lab.secret(), "eyJ"] {
+        assert!(
+            !told.contains(secret) && !stdout.contains(secret),
+            "{told}{stdout}"
+        );
+    }
+    let report = lab.simulator.handle().report();
+    assert_eq!(report.starts.len(), before.starts.len());
+    assert_eq!(
+        report.requests.get(&Operation::FetchBlob),
+        before.requests.get(&Operation::FetchBlob)
+    );
+    assert!(report.forbidden.is_empty(), "{:?}", report.forbidden.first());
+    let rows: Vec<Value> = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {told}"));
+    for row in &rows {
+        assert_eq!(row["status"] != "ok", row["advice"].is_string(), "{row}");
+    }
+    (ended.status.code(), rows)
+}
+
+/// The rows that are not ok.
+fn wrong(rows: &[Value]) -> Vec<&Value> {
+    rows.iter().filter(|row| row["status"] != "ok").collect()
+}
+
+fn says(row: &Value, field: &str, text: &str) {
+    assert!(row[field].as_str().unwrap().contains(text), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_well_and_nothing_is_written() {
+    let lab = Lab::new(simulated(2), FILE).await;
+    let (code, rows) = check(&lab).await;
+    assert_eq!((code, wrong(&rows).len()), (Some(0), 0), "{rows:#?}");
+    // data_dir, ledger, and for each tenant login, tenant, roles, api, clock, and two rows a content type.
+    assert_eq!(rows.len(), 2 + 2 * 15);
+    assert_eq!(std::fs::read_dir(lab.dir.path()).unwrap().count(), 1);
+
+    let ended = output(&mut lab.command(&["check"], &[])).await;
+    let table = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(table.lines().count(), rows.len(), "{table}");
+    assert!(!table.contains('\u{1b}'), "{table}");
+    // Aligned: every status begins at the same column.
+    let columns: std::collections::BTreeSet<_> = table.lines().map(|line| line.find("  ok  ")).collect();
+    assert_eq!(columns.len(), 1, "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_fails_its_tenant_only() {
+    let lab = Lab::new(simulated(2), FILE).await;
+    let tenant = lab.simulator.handle().report().blobs[0].tenant.clone();
+    lab.simulator.handle().set_faults(FaultPlan::new([FaultRule {
+        tenant: Some(tenant.clone()),
+        ..FaultRule::new(Operation::Token, Action::Aadsts { code: 7_000_215 })
+    }]));
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(1));
+    let [row] = wrong(&rows)[..] else {
+        panic!("{rows:#?}")
+    };
+    assert_eq!((&row["tenant"], &row["check"]), (&tenant.into(), &"login".into()));
+    says(row, "advice", "not its id");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_role_is_named_with_the_type_that_needs_it() {
+    let mut config = simulated(1);
+    config.tenants[0].roles = vec!["ActivityFeed.Read".to_owned()];
+    let lab = Lab::new(config, FILE).await;
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(1));
+    let row = wrong(&rows)[0];
+    assert_eq!((&row["check"], &row["status"]), (&"roles".into(), &"fail".into()));
+    says(
+        row,
+        "found",
+        "ActivityFeed.ReadDlp is missing, which is needed for DLP.All",
+    );
+    says(row, "advice", "admin consent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_is_not_started_is_a_warning_and_stays_so() {
+    let mut config = simulated(1);
+    config.subscribed = false;
+    let lab = Lab::new(config, FILE).await;
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(0), "{rows:#?}");
+    let rows = wrong(&rows);
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        assert_eq!(row["status"], "warn");
+        assert_eq!(row["found"], "not started yet");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_clock_is_a_warning() {
+    let lab = Lab::new(simulated(1), FILE).await;
+    lab.simulator.handle().advance(Duration::from_mins(10));
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(0), "{rows:#?}");
+    let [row] = wrong(&rows)[..] else {
+        panic!("{rows:#?}")
+    };
+    assert_eq!(row["check"], "clock");
+    says(row, "found", " s behind the service's");
+    says(row, "advice", "NTP");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_cannot_be_reached_is_explained() {
+    let lab = Lab::new(simulated(1), FILE).await;
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let path = lab.path("pipeline.yaml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let url = lab.simulator.base_url();
+    let endpoint = format!("authentication_endpoint: \"{url}\"");
+    assert!(config.contains(&endpoint));
+    let nowhere = format!("authentication_endpoint: \"http://127.0.0.1:{port}\"");
+    std::fs::write(&path, config.replace(&endpoint, &nowhere)).unwrap();
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(1));
+    let [row] = wrong(&rows)[..] else {
+        panic!("{rows:#?}")
+    };
+    assert_eq!(row["check"], "login");
+    says(row, "advice", "nothing listens there");
+
+    std::fs::write(&path, config).unwrap();
+    lab.simulator.handle().set_faults(FaultPlan::new([FaultRule::new(
+        Operation::ListSubscriptions,
+        Action::Reset,
+    )]));
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(1));
+    let [row] = wrong(&rows)[..] else {
+        panic!("{rows:#?}")
+    };
+    assert_eq!(row["check"], "api");
+    says(row, "advice", "`api.resource`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_log_that_is_off_is_seen() {
+    let lab = Lab::new(simulated(1), FILE).await;
+    lab.simulator.handle().set_faults(FaultPlan::new([FaultRule::new(
+        Operation::ListContent,
+        Action::AuditLogOff,
+    )]));
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(1));
+    let rows = wrong(&rows);
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        says(row, "advice", "switch unified audit logging on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_collection_the_ledger_is_in_use_and_a_bad_configuration_is_refused() {
+    let lab = Lab::new(simulated(1), FILE).await;
+    let mut child = lab.run(&[]).spawn().unwrap();
+    wait_for(
+        || !lab.delivered("out.ndjson").is_empty(),
+        || "nothing is written".to_owned(),
+    )
+    .await;
+    let ended = output(&mut lab.command(&["check"], &[])).await;
+    let table = String::from_utf8(ended.stdout).unwrap();
+    assert!(table.contains("is in use: a collection runs"), "{table}");
+    signal(&child, "TERM").await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    let (_, rows) = check(&lab).await;
+    says(&rows[1], "found", "is free");
+
+    let ended = output(host(lab.dir.path()).args(["check", "--config", "none.yaml"])).await;
+    assert_eq!(ended.status.code(), Some(78), "{}", stderr(&ended));
+}
