@@ -14,6 +14,7 @@ mod bad_input;
 mod component;
 mod demo;
 mod examples;
+mod faults;
 mod kill;
 mod kills;
 mod memory;
