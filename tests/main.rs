@@ -15,6 +15,7 @@ mod check;
 mod component;
 mod demo;
 mod examples;
+mod faults;
 mod kill;
 mod kills;
 mod memory;

@@ -68,6 +68,8 @@ pub(crate) struct Lab {
     pub(crate) simulator: RunningSimulator,
     pub(crate) dir: tempfile::TempDir,
     secret: String,
+    /// Ids and names.
+    tenants: Vec<(String, String)>,
 }
 
 impl Lab {
@@ -80,6 +82,11 @@ impl Lab {
             .tenants
             .iter()
             .map(|tenant| format!("\n      - {{ id: {}, name: {} }}", tenant.id, tenant.name))
+            .collect();
+        let ids = simulator
+            .tenants
+            .iter()
+            .map(|tenant| (tenant.id.clone(), tenant.name.clone()))
             .collect();
         let simulator = Simulator::start_local(simulator).await.unwrap();
         let url = simulator.base_url();
@@ -96,6 +103,7 @@ impl Lab {
             simulator,
             dir,
             secret,
+            tenants: ids,
         }
     }
 
@@ -147,6 +155,19 @@ impl Lab {
             .unwrap()
             .into_iter()
             .collect()
+    }
+
+    /// The id of the tenant at this place.
+    pub(crate) fn tenant(&self, place: usize) -> &str {
+        &self.tenants[place].0
+    }
+
+    /// The name of a tenant, or `id` if that is none.
+    pub(crate) fn tenant_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.tenants
+            .iter()
+            .find(|(own, _)| own == id)
+            .map_or(id, |(_, name)| name)
     }
 
     pub(crate) fn secret(&self) -> &str {

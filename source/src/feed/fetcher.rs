@@ -91,6 +91,8 @@ enum Phase {
     Dry {
         /// When there will be.
         due: Option<Instant>,
+        /// The ledger was asked after listing had ended: nothing is added any more.
+        settled: bool,
     },
 }
 
@@ -124,6 +126,8 @@ impl Fetcher<'_> {
         }
         if self.queue.is_empty() && self.phase == Phase::Ask && active < ACTIVE {
             let (feed, shared) = (self.feed, &self.feed.shared);
+            // Before the ledger is asked, or what is listed in between is taken for undeliverable.
+            let settled = feed.listing_ended.load(Ordering::Acquire);
             let due = shared
                 .ledger
                 .due(feed.row.feed, shared.pace.now(), active + BATCH)
@@ -138,7 +142,7 @@ impl Fetcher<'_> {
                 let quarantined = due.next_quarantined.filter(|_| !feed.once());
                 let next = due.next.into_iter().chain(quarantined).min();
                 let due = next.map(|next| Instant::now() + shared.pace.until(next));
-                self.phase = Phase::Dry { due };
+                self.phase = Phase::Dry { due, settled };
             }
         }
         let room = ACTIVE.saturating_sub(active).min(self.queue.len());
@@ -157,9 +161,10 @@ impl Fetcher<'_> {
         let now = Instant::now();
         let resume = match (self.phase, self.paused_until) {
             _ if self.out.is_none() || self.hopeless => None,
-            (Phase::Ask, None) => return Ok(None),
-            (Phase::Dry { due: None }, None) if self.queue.is_empty() => None,
-            (Phase::Dry { due }, paused) => due.max(paused),
+            // The end of listing wakes the feed up to ask once more.
+            (Phase::Ask | Phase::Dry { settled: false, .. }, None) => return Ok(None),
+            (Phase::Dry { due: None, .. }, None) if self.queue.is_empty() => None,
+            (Phase::Dry { due, .. }, paused) => due.max(paused),
             (Phase::Ask, Some(paused)) => Some(paused),
         };
         if resume.is_some_and(|resume| resume.max(now) <= feed.give_up_at()) {
@@ -180,7 +185,7 @@ impl Fetcher<'_> {
 
     fn wake_at(&self) -> Instant {
         let mut wake_at = Instant::now() + FOREVER;
-        if let Phase::Dry { due: Some(due) } = self.phase {
+        if let Phase::Dry { due: Some(due), .. } = self.phase {
             wake_at = wake_at.min(due);
         }
         if let Some(until) = self.paused_until {
@@ -199,7 +204,11 @@ impl Fetcher<'_> {
             && self.out.is_some()
             && self.feed.listing_ended.load(Ordering::Acquire)
             && self.queue.is_empty()
-            && self.phase == Phase::Dry { due: None }
+            && self.phase
+                == Phase::Dry {
+                    due: None,
+                    settled: true,
+                }
             && self.paused_until.is_none()
             && self.feed.unsent.load(Ordering::Acquire) == 0
             && !self.on_their_way.is_empty();
