@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Stdio};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use o365_simulator::SimulatorConfig;
+use o365_simulator::{Action, FaultPlan, FaultRule, Operation, SimulatorConfig};
 
 use crate::support::{Lab, PATIENCE, now, output, signal, stderr, wait_for};
 
@@ -161,6 +161,28 @@ async fn beside_a_collection_both_write_whole_lines_to_the_same_file() {
     assert!(complete());
     let report = lab.simulator.handle().report();
     assert!(report.forbidden.is_empty(), "{:?}", report.forbidden.first());
+}
+
+/// A backfill has a ledger of its own, and what that does not know is not its to tidy up.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_leaves_what_the_collection_has_set_aside() {
+    let lab = lab().await;
+    let range = Range::of(&lab);
+    let blobs = lab.simulator.handle().report().blobs;
+    let bad = blobs.iter().min_by_key(|blob| blob.created).unwrap();
+    assert!(bad.created < range.from, "the backfill must not meet it");
+    lab.simulator.handle().set_faults(FaultPlan::new([FaultRule {
+        content_id: Some(bad.content_id.clone()),
+        ..FaultRule::new(Operation::FetchBlob, Action::EmptyBody)
+    }]));
+    let collection = output(&mut lab.run(&["--once"])).await;
+    assert_eq!(collection.status.code(), Some(0), "{}", stderr(&collection));
+    let folder = lab.path("data/o365/quarantine");
+    let kept = || std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(kept(), 2);
+    let backfill = output(&mut lab.command(&["backfill"], &range.arguments())).await;
+    assert_eq!(backfill.status.code(), Some(0), "{}", stderr(&backfill));
+    assert_eq!(kept(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

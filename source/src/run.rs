@@ -84,6 +84,7 @@ pub struct AuditSource {
     credential: Credential,
     stats: Stats,
     path: PathBuf,
+    quarantine: PathBuf,
     cx: SourceContext,
 }
 
@@ -97,14 +98,23 @@ impl AuditSource {
         if key.is_empty() || key.starts_with('.') || key.contains(['/', '\\']) {
             return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());
         }
+        // Each ledger has a quarantine of its own: what it does not know is removed from there.
+        let (path, quarantine) = match config.backfill {
+            Some(range) => {
+                let path = range.ledger_path(&cx.data_dir, &cx.key);
+                (path.clone(), path.with_extension("quarantine"))
+            }
+            None => {
+                let path = ledger_path(&cx.data_dir, &cx.key);
+                (path.clone(), path.with_file_name("quarantine"))
+            }
+        };
         Ok(Self {
             settings,
             credential,
             stats: config.stats.clone(),
-            path: match config.backfill {
-                Some(range) => range.ledger_path(&cx.data_dir, &cx.key),
-                None => ledger_path(&cx.data_dir, &cx.key),
-            },
+            path,
+            quarantine,
             cx,
         })
     }
@@ -141,10 +151,7 @@ impl AuditSource {
         } = self.cx;
         let feeds = self.settings.tenants.len() * self.settings.content_types.len();
         let stagger = (STAGGER * u32::try_from(feeds).unwrap_or(u32::MAX)).min(self.settings.poll_interval);
-        let quarantine = Quarantine::new(
-            self.path.with_file_name("quarantine"),
-            self.settings.quarantine_max_size,
-        );
+        let quarantine = Quarantine::new(self.quarantine, self.settings.quarantine_max_size);
         if let Err(error) = tidy(&ledger, &quarantine).await? {
             telemetry::quarantine_failed(&chain(&error));
         }
