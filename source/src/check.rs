@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     auth::{AuthError, Claims, Credential},
     budget::Start,
-    client::{ApiClient, http_client},
+    client::ApiClient,
     config::O365AuditConfig,
     error::{ApiError, Class, chain},
     plan::grid,
@@ -137,16 +137,9 @@ impl O365AuditConfig {
             .await
             .map_err(|_| Problem::new("", "reading the credential failed"))??
         };
-        let client = |target| {
-            http_client(target).map_err(|error| {
-                Problem::new("", format!("the HTTP client cannot be made: {}", chain(&error)))
-            })
-        };
-        let clients = Clients {
-            login: client(&settings.authority)?,
-            api: client(&settings.resource)?,
-            start: Start::First,
-        };
+        let clients = Clients::new(&settings, &credential, Start::First).map_err(|error| {
+            Problem::new("", format!("the HTTP client cannot be made: {}", chain(&error)))
+        })?;
         let probe = Probe {
             settings: &settings,
             credential: &credential,

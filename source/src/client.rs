@@ -335,8 +335,12 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
     }
     let until = DateTime::parse_from_rfc2822(text).ok()?;
-    let now = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
-    Some((until - now).to_std().unwrap_or_default().min(MAX_RETRY_AFTER))
+    Some(
+        (until.with_timezone(&Utc) - date(headers)?)
+            .to_std()
+            .unwrap_or_default()
+            .min(MAX_RETRY_AFTER),
+    )
 }
 
 #[cfg(test)]

@@ -99,15 +99,12 @@ impl AuditSource {
             return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());
         }
         // Each ledger has a quarantine of its own: what it does not know is removed from there.
-        let (path, quarantine) = match config.backfill {
-            Some(range) => {
-                let path = range.ledger_path(&cx.data_dir, &cx.key);
-                (path.clone(), path.with_extension("quarantine"))
-            }
-            None => {
-                let path = ledger_path(&cx.data_dir, &cx.key);
-                (path.clone(), path.with_file_name("quarantine"))
-            }
+        let (path, quarantine) = if let Some(range) = config.backfill {
+            let path = range.ledger_path(&cx.data_dir, &cx.key);
+            (path.clone(), path.with_extension("quarantine"))
+        } else {
+            let path = ledger_path(&cx.data_dir, &cx.key);
+            (path.clone(), path.with_file_name("quarantine"))
         };
         Ok(Self {
             settings,
@@ -169,12 +166,7 @@ impl AuditSource {
             stagger,
         });
         let settings = &shared.settings;
-        let clients = Clients {
-            login: http_client(self.credential.issuer(&settings.authority))
-                .map_err(SourceError::HttpClient)?,
-            api: http_client(&settings.resource).map_err(SourceError::HttpClient)?,
-            start,
-        };
+        let clients = Clients::new(settings, &self.credential, start).map_err(SourceError::HttpClient)?;
         let mut keys = Vec::new();
         for tenant in &settings.tenants {
             let tenant_shared = Arc::new(TenantShared {
@@ -283,13 +275,26 @@ async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), Kee
     Ok(quarantine.tidy(known).await)
 }
 
+/// What all tenants ask with.
 pub(crate) struct Clients {
-    pub(crate) login: reqwest::Client,
-    pub(crate) api: reqwest::Client,
-    pub(crate) start: Start,
+    login: reqwest::Client,
+    api: reqwest::Client,
+    start: Start,
 }
 
 impl Clients {
+    pub(crate) fn new(
+        settings: &Settings,
+        credential: &Credential,
+        start: Start,
+    ) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            login: http_client(credential.issuer(&settings.authority))?,
+            api: http_client(&settings.resource)?,
+            start,
+        })
+    }
+
     pub(crate) fn tenant(
         &self,
         settings: &Settings,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     error::{SourceError, chain},
-    ledger::{PendingBlob, SetAside},
+    ledger::{PendingBlob, SetAside, assumed_expiration},
     pace::later,
     quarantine::Label,
     stats::add,
@@ -28,12 +28,12 @@ const HANDFUL: u32 = 5;
 const ONCE_PATIENCE: Duration = Duration::from_secs(100);
 /// When running once, a blob that was set aside has one try.
 const NOT_IN_THIS_RUN: Duration = Duration::from_hours(1);
-/// Blobs whose time the service did not tell live so long.
-const LIFE: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 /// Whether the service does not promise to have the blob any more.
 pub(super) fn is_over(feed: &Feed, blob: &PendingBlob) -> bool {
-    blob.expiration.unwrap_or(blob.created + LIFE) < feed.shared.pace.calendar()
+    blob.expiration
+        .unwrap_or_else(|| assumed_expiration(blob.created))
+        < feed.shared.pace.calendar()
 }
 
 /// An attempt found no sense in a blob.

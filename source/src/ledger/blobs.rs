@@ -400,7 +400,7 @@ impl Ledger {
                 .query_map([millis(now)], |row| {
                     let expiration = match row.get::<_, Option<i64>>(6)? {
                         Some(expiration) => expiration,
-                        None => assumed_expiration(instant(row.get(5)?)),
+                        None => millis(assumed_expiration(instant(row.get(5)?))),
                     };
                     Ok((
                         row.get(0)?,

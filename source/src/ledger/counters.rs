@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Ledger, LedgerError, instant, millis};
+use super::{Ledger, LedgerError, instant};
 
 /// A feed that was listed up to so long ago counts as up to date.
 const UP_TO_DATE: TimeDelta = TimeDelta::hours(1);
@@ -127,6 +127,6 @@ impl Ledger {
 }
 
 /// When a blob's time is over, if the service did not say.
-pub(super) fn assumed_expiration(created: DateTime<Utc>) -> i64 {
-    millis(created + TimeDelta::days(7))
+pub(crate) fn assumed_expiration(created: DateTime<Utc>) -> DateTime<Utc> {
+    created + TimeDelta::days(7)
 }

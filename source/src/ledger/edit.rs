@@ -43,21 +43,9 @@ impl LedgerEditor {
     /// [`LedgerError::Io`] if there is none, [`LedgerError::Older`] if the source has not brought it up to date yet, and
     /// what SQLite has to say.
     pub fn beside(path: &Path) -> Result<Self, LedgerError> {
-        if !path.exists() {
-            return Err(LedgerError::Io {
-                path: path.to_owned(),
-                reason: "there is no ledger yet: the source has not run with this data_dir".to_owned(),
-            });
-        }
-        let open = || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)?;
-            schema::configure(&connection)?;
-            schema::require_newest(&connection)?;
-            Ok(connection)
-        };
+        let connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE, schema::configure)?;
         Ok(Self {
-            connection: open().map_err(|error: LedgerError| error.at(path))?,
+            connection,
             path: path.to_owned(),
             lock: None,
         })

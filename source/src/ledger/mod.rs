@@ -25,7 +25,7 @@ use rusqlite::ErrorCode;
 
 pub(crate) use self::{
     blobs::{FeedRow, NewBlob, PendingBlob, Retry, SetAside},
-    counters::Configured,
+    counters::{Configured, assumed_expiration},
     writer::{Ledger, remove as remove_ledger},
 };
 pub use self::{

@@ -210,23 +210,11 @@ pub struct LedgerReader {
 impl LedgerReader {
     /// Opens a ledger that exists.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        if !path.exists() {
-            return Err(LedgerError::Io {
-                path: path.to_owned(),
-                reason: "there is no ledger yet: the source has not run with this data_dir".to_owned(),
-            });
-        }
-        let open = || {
-            let connection = Connection::open_with_flags(
-                path,
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-            )?;
-            connection.busy_timeout(Duration::from_secs(5))?;
-            schema::require_newest(&connection)?;
-            Ok(connection)
-        };
+        let connection = schema::open_existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY, |connection| {
+            Ok(connection.busy_timeout(Duration::from_secs(5))?)
+        })?;
         Ok(Self {
-            connection: open().map_err(|error: LedgerError| error.at(path))?,
+            connection,
             path: path.to_owned(),
         })
     }
@@ -272,6 +260,7 @@ impl LedgerReader {
 
     fn lag(&self, feed: i64) -> Result<LagRecord, LedgerError> {
         let mut statement = self.connection.prepare_cached(
+            // `<> 'pending'` is what the index `blobs_final` is made with.
             "SELECT created, found, finished, watched FROM blobs
              WHERE feed = ?1 AND state <> 'pending' AND state = 'done' AND finished IS NOT NULL
              ORDER BY created DESC LIMIT 1000",

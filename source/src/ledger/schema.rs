@@ -1,6 +1,8 @@
 //! The tables, and how older ones become these.
 
-use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::LedgerError;
 
@@ -100,6 +102,27 @@ pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// Opens a ledger that exists and has the newest format, for whoever does not own it.
+pub(super) fn open_existing(
+    path: &Path,
+    access: OpenFlags,
+    configure: impl FnOnce(&Connection) -> Result<(), LedgerError>,
+) -> Result<Connection, LedgerError> {
+    if !path.exists() {
+        return Err(LedgerError::Io {
+            path: path.to_owned(),
+            reason: "there is no ledger yet: the source has not run with this data_dir".to_owned(),
+        });
+    }
+    let open = || {
+        let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        configure(&connection)?;
+        require_newest(&connection)?;
+        Ok(connection)
+    };
+    open().map_err(|error: LedgerError| error.at(path))
 }
 
 /// Brings the tables up to [`NEWEST`].

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -100,13 +100,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), LedgerError> {
     if !path.exists() {
         return Ok(());
     }
-    let lock_path = path.with_extension("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock_path)
-        .map_err(|error| io(&lock_path, &error))?;
+    let (file, lock_path) = lock_file(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse(path.to_owned())),
@@ -148,11 +142,8 @@ pub fn ledger_in_use(path: &Path) -> Result<bool, LedgerError> {
     }
 }
 
-/// Takes the lock beside the database; the system gives it back whatever becomes of this process.
-pub(super) async fn lock(path: &Path) -> Result<File, LedgerError> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| io(folder, &error))?;
-    }
+/// Opens the file beside the database whose lock says who owns it, or makes it.
+fn lock_file(path: &Path) -> Result<(File, PathBuf), LedgerError> {
     let lock_path = lock_path(path);
     let file = File::options()
         .create(true)
@@ -160,6 +151,15 @@ pub(super) async fn lock(path: &Path) -> Result<File, LedgerError> {
         .write(true)
         .open(&lock_path)
         .map_err(|error| io(&lock_path, &error))?;
+    Ok((file, lock_path))
+}
+
+/// Takes the lock beside the database; the system gives it back whatever becomes of this process.
+pub(super) async fn lock(path: &Path) -> Result<File, LedgerError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| io(folder, &error))?;
+    }
+    let (file, lock_path) = lock_file(path)?;
     let in_use = LedgerError::InUse(path.to_owned());
     tokio::task::spawn_blocking(move || {
         wait_for(file).map_err(|error| error.map_or(in_use, |error| io(&lock_path, &error)))
