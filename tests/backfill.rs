@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, process::Stdio};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use o365_simulator::{Action, FaultPlan, FaultRule, Operation, SimulatorConfig};
 
-use crate::support::{Lab, PATIENCE, now, output, signal, stderr, wait_for};
+use crate::support::{Lab, PATIENCE, now, output, signal, stderr, terminate, wait_for};
 
 const SINK: &str = "  out: { type: file, inputs: [ecs], path: out.ndjson }";
 
@@ -152,12 +152,7 @@ async fn beside_a_collection_both_write_whole_lines_to_the_same_file() {
         "not everything is there as often as it should be".to_owned()
     })
     .await;
-    signal(&collection, "TERM").await;
-    let status = tokio::time::timeout(PATIENCE, collection.wait())
-        .await
-        .expect("it does not end")
-        .unwrap();
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(terminate(&mut collection).await, Some(0));
     assert!(complete());
     let report = lab.simulator.handle().report();
     assert!(report.forbidden.is_empty(), "{:?}", report.forbidden.first());

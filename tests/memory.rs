@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{Lab, PATIENCE, signal, wait_for};
+use crate::support::{Lab, PATIENCE, terminate, wait_for};
 
 /// The most memory that the program may ever have had, in KiB.
 const MOST: u64 = 100_000;
@@ -84,12 +84,7 @@ async fn peaks(events: u64) -> (u64, u64) {
         "{events} events in {:.0?}: {listed} KiB at most when all was listed, {drained} KiB when all was delivered",
         began.elapsed()
     );
-    signal(&child, "TERM").await;
-    let status = tokio::time::timeout(PATIENCE, child.wait())
-        .await
-        .expect("it does not end")
-        .unwrap();
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(terminate(&mut child).await, Some(0));
     (listed, drained)
 }
 

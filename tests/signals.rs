@@ -5,7 +5,7 @@ use std::process::Stdio;
 use o365_simulator::SimulatorConfig;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use crate::support::{Lab, PATIENCE, signal, wait_for};
+use crate::support::{Lab, PATIENCE, signal, terminate, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_drains_and_exits_with_0() {
@@ -20,12 +20,7 @@ async fn sigterm_drains_and_exits_with_0() {
         || format!("{} of 200", lab.delivered("out.ndjson").len()),
     )
     .await;
-    signal(&child, "TERM").await;
-    let status = tokio::time::timeout(PATIENCE, child.wait())
-        .await
-        .expect("it does not end")
-        .unwrap();
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(terminate(&mut child).await, Some(0));
     assert!(lab.delivered("out.ndjson").values().all(|count| *count == 1));
 }
 
@@ -67,10 +62,5 @@ async fn a_second_signal_exits_at_once() {
         tokio::time::timeout(PATIENCE, draining).await.unwrap(),
         "it ended at the first signal"
     );
-    signal(&child, "TERM").await;
-    let status = tokio::time::timeout(PATIENCE, child.wait())
-        .await
-        .expect("it does not end")
-        .unwrap();
-    assert_eq!(status.code(), Some(143), "{status}");
+    assert_eq!(terminate(&mut child).await, Some(143));
 }

@@ -212,3 +212,10 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     );
     None
 }
+
+/// Tells a program to end in order, and waits until it has. Its exit code.
+pub(crate) async fn terminate(child: &mut Child) -> Option<i32> {
+    signal(child, "TERM").await;
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    ended.expect("it does not end").unwrap().code()
+}

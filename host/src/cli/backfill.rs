@@ -61,7 +61,7 @@ pub(super) struct Args {
 pub(super) async fn backfill(args: Args) -> Result<u8, Failed> {
     let mut loaded = pipeline::load(&args.config)?;
     let now = SystemClock.now();
-    let (key, mut config) = select(&loaded.pipeline.sources, &args)?;
+    let (key, mut config) = select(&loaded.audits(), &args)?;
     let range = Backfill::new(args.from.at(now), args.to.at(now)).map_err(|error| usage(&error))?;
     range.check(&config, now).map_err(|error| usage(&error))?;
     config.backfill = Some(range);
@@ -155,21 +155,14 @@ fn text(time: DateTime<Utc>) -> String {
 
 /// The source that is meant, changed as the command line says.
 fn select(
-    sources: &indexmap::IndexMap<ComponentKey, Box<dyn SourceConfig>>,
+    audits: &[(&ComponentKey, &O365AuditConfig)],
     args: &Args,
 ) -> Result<(ComponentKey, O365AuditConfig), Failed> {
-    let audits: Vec<_> = sources
-        .iter()
-        .filter_map(|(key, config)| {
-            let config: &dyn std::any::Any = config.as_ref();
-            Some((key, config.downcast_ref::<O365AuditConfig>()?))
-        })
-        .collect();
     let names = || {
         let names: Vec<_> = audits.iter().map(|(key, _)| key.as_str()).collect();
         names.join(", ")
     };
-    let (key, config) = match (&args.source, audits.as_slice()) {
+    let (key, config) = match (&args.source, audits) {
         (_, []) => {
             return Err(Failed::Usage(
                 "the configuration has no source of type `o365_audit`".to_owned(),

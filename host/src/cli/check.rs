@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use o365_core::{Clock, ComponentKey, SystemClock};
 use o365_source::{
-    CheckStatus, Finding, O365AuditConfig,
+    CheckStatus, Finding,
     ledger::{ledger_in_use, ledger_path},
 };
 use serde::Serialize;
@@ -43,15 +43,7 @@ pub(super) async fn check(args: Args) -> Result<u8, Failed> {
     let loaded = pipeline::load(&args.config)?;
     loaded.plan()?;
     let (data_dir, config_dir) = (&loaded.pipeline.data_dir, &loaded.pipeline.config_dir);
-    let audits: Vec<_> = loaded
-        .pipeline
-        .sources
-        .iter()
-        .filter_map(|(key, config)| {
-            let config: &dyn std::any::Any = config.as_ref();
-            Some((key, config.downcast_ref::<O365AuditConfig>()?))
-        })
-        .collect();
+    let audits = loaded.audits();
     if audits.is_empty() {
         return Err(Failed::Config(format!(
             "error: {}: there is no source of type `o365_audit` to check",

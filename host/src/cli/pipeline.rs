@@ -8,6 +8,7 @@ use std::{
 };
 
 use o365_core::{ComponentKey, RunMode, ShutdownSignal, SystemClock, config::Problem};
+use o365_source::O365AuditConfig;
 
 use super::Failed;
 use crate::{
@@ -63,6 +64,17 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
 }
 
 impl Loaded {
+    /// The Office 365 sources, by name.
+    pub(super) fn audits(&self) -> Vec<(&ComponentKey, &O365AuditConfig)> {
+        let sources = self.pipeline.sources.iter();
+        sources
+            .filter_map(|(key, config)| {
+                let config: &dyn std::any::Any = config.as_ref();
+                Some((key, config.downcast_ref()?))
+            })
+            .collect()
+    }
+
     /// Resolves names.
     pub(super) fn plan(&self) -> Result<Plan, Failed> {
         plan(&self.pipeline).map_err(|problems| {

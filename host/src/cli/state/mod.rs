@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Subcommand;
-use o365_core::ComponentKey;
 use o365_source::ledger::{FeedFilter, ledger_path};
 
 use super::{Failed, pipeline};
@@ -58,19 +57,10 @@ impl Which {
     /// Where the ledger is.
     fn path(&self) -> Result<PathBuf, Failed> {
         let loaded = pipeline::load(&self.config)?;
-        let names: Vec<ComponentKey> = loaded
-            .pipeline
-            .sources
-            .iter()
-            .filter(|(_, config)| config.describe().component_type == AUDIT)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let names: Vec<_> = loaded.audits().into_iter().map(|(key, _)| key).collect();
         let list = || {
-            names
-                .iter()
-                .map(ComponentKey::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
+            let names: Vec<_> = names.iter().map(|key| key.as_str()).collect();
+            names.join(", ")
         };
         let key = match (&self.source, names.as_slice()) {
             (_, []) => {
