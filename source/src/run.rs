@@ -27,10 +27,11 @@ use crate::{
     pace::Pace,
     quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
-    stats::Stats,
+    stats::{Stats, TenantStats},
     telemetry,
     types::FeedKey,
     url::ApiBase,
+    watch::Watch,
 };
 
 /// Time that each feed adds to the beginning of all.
@@ -171,7 +172,13 @@ impl AuditSource {
         for tenant in &settings.tenants {
             let tenant_shared = Arc::new(TenantShared {
                 name: tenant.name.clone(),
-                client: clients.tenant(settings, &self.credential, tenant, &clock),
+                client: clients.tenant(
+                    settings,
+                    &self.credential,
+                    tenant,
+                    &clock,
+                    self.stats.tenant(&tenant.id),
+                ),
                 fetching: Semaphore::new(settings.fetch_concurrency),
                 in_flight: Arc::new(InFlight::default()),
             });
@@ -210,7 +217,13 @@ impl AuditSource {
         // The pipeline ends when the last feed lets go of it.
         drop(out);
         telemetry::started(feeds.len(), settings.tenants.len());
-        supervise(&shared, feeds).await
+        let mut watch = Watch::new(&self.path, self.stats, shared.pace.clone());
+        let ended = tokio::select! {
+            ended = supervise(&shared, feeds) => ended,
+            never = watch.run() => match never {},
+        };
+        watch.look().await;
+        ended
     }
 }
 
@@ -301,6 +314,7 @@ impl Clients {
         credential: &Credential,
         tenant: &Tenant,
         clock: &Arc<dyn Clock>,
+        stats: Arc<TenantStats>,
     ) -> ApiClient {
         let tokens = TokenClient::new(
             self.login.clone(),
@@ -312,6 +326,7 @@ impl Clients {
                 resource: settings.resource.as_str().trim_end_matches('/').to_owned(),
                 credential: credential.clone(),
                 clock: Arc::clone(clock),
+                stats: Arc::clone(&stats),
             },
             Jitter::random(),
         );
@@ -326,6 +341,7 @@ impl Clients {
             tokens,
             Budget::new(settings.requests_per_minute, self.start, Jitter::random()),
             Arc::clone(clock),
+            stats,
         )
     }
 }
