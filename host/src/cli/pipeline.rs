@@ -69,6 +69,43 @@ impl Loaded {
             .collect()
     }
 
+    /// The Office 365 sources, of which there must be one.
+    pub(super) fn some_audits(&self) -> Result<Vec<(&ComponentKey, &O365AuditConfig)>, Failed> {
+        let audits = self.audits();
+        if audits.is_empty() {
+            let problem = self
+                .config
+                .locate_path("sources", "there is no source of type `o365_audit`", None);
+            return Err(render(&ConfigErrors::from_problems(vec![problem])));
+        }
+        Ok(audits)
+    }
+
+    /// The Office 365 source that `--source` names, or the only one.
+    pub(super) fn audit(&self, named: Option<&str>) -> Result<(&ComponentKey, &O365AuditConfig), Failed> {
+        let audits = self.some_audits()?;
+        let names = || {
+            let names: Vec<_> = audits.iter().map(|(key, _)| key.as_str()).collect();
+            names.join(", ")
+        };
+        match (named, audits.as_slice()) {
+            (None, [only]) => Ok(*only),
+            (None, _) => Err(Failed::Usage(format!(
+                "say which source is meant: --source with one of {}",
+                names()
+            ))),
+            (Some(name), _) => {
+                let found = audits.iter().find(|(key, _)| key.as_str() == name);
+                found.copied().ok_or_else(|| {
+                    Failed::Usage(format!(
+                        "--source {name}: there is no such source of type `o365_audit`, there is {}",
+                        names()
+                    ))
+                })
+            }
+        }
+    }
+
     /// Resolves names.
     pub(super) fn plan(&self) -> Result<Plan, Failed> {
         plan(&self.pipeline).map_err(|problems| {
