@@ -17,6 +17,7 @@ mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ledger;
+mod network;
 mod pace;
 mod plan;
 mod quarantine;

@@ -17,13 +17,14 @@ use crate::{
     auth::{Credential, TokenClient, TokenSettings},
     backoff::Jitter,
     budget::{Budget, Start},
-    client::{ApiClient, http_client},
+    client::ApiClient,
     config::O365AuditConfig,
     dedupe::InFlight,
     error::{Incomplete, SourceError, chain},
     feed::{Feed, Shared, TenantShared},
     fetch::BodyRoom,
     ledger::{Configured, Ledger, RETRY_NOTICED_AFTER, ledger_path},
+    network,
     pace::Pace,
     quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
@@ -289,8 +290,8 @@ impl Clients {
         start: Start,
     ) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            login: http_client(credential.issuer(&settings.authority))?,
-            api: http_client(&settings.resource)?,
+            login: network::client(credential.issuer(&settings.authority), &settings.timeouts)?,
+            api: network::client(&settings.resource, &settings.timeouts)?,
             start,
         })
     }
@@ -311,6 +312,7 @@ impl Clients {
                 application_id: settings.application_id.clone(),
                 resource: settings.resource.as_str().trim_end_matches('/').to_owned(),
                 credential: credential.clone(),
+                timeout: settings.timeouts.request,
                 clock: Arc::clone(clock),
             },
             Jitter::random(),
@@ -325,6 +327,7 @@ impl Clients {
             ApiBase::new(&settings.resource, tenant.id.clone(), publisher),
             tokens,
             Budget::new(settings.requests_per_minute, self.start, Jitter::random()),
+            settings.timeouts,
             Arc::clone(clock),
         )
     }

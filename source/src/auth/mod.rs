@@ -45,7 +45,6 @@ use crate::{
     types::TenantId,
 };
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Answers of the token endpoint are small.
 const MAX_ANSWER: usize = 256 * 1024;
 /// Waits after a refusal that only an operator can lift.
@@ -106,6 +105,8 @@ pub(crate) struct TokenClient {
     application_id: String,
     resource: String,
     credential: Credential,
+    /// Of a whole request.
+    timeout: Duration,
     clock: Arc<dyn Clock>,
     /// Held by whoever is asking for a token.
     asking: Semaphore,
@@ -132,6 +133,7 @@ pub(crate) struct TokenSettings<'a> {
     pub(crate) application_id: String,
     pub(crate) resource: String,
     pub(crate) credential: Credential,
+    pub(crate) timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -152,6 +154,7 @@ impl TokenClient {
             application_id: settings.application_id,
             resource: settings.resource,
             credential: settings.credential,
+            timeout: settings.timeout,
             clock: settings.clock,
             asking: Semaphore::new(1),
             state: Mutex::default(),
@@ -369,7 +372,7 @@ impl TokenClient {
         let (request, assertion) = self.prepare().await?;
         let mut response = request
             .header(reqwest::header::ACCEPT, "application/json")
-            .timeout(REQUEST_TIMEOUT)
+            .timeout(self.timeout)
             .send()
             .await
             .map_err(transport)?;

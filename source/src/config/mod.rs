@@ -153,6 +153,18 @@ pub struct ApiConfig {
     /// ([`PublisherIdentifier`](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#throttling)).
     /// Default: the tenant's own id.
     pub publisher_identifier: Option<String>,
+    /// How long a connection may take to be made, TLS included. `1s` to `5m`, default `10s`.
+    #[serde(with = "o365_core::duration")]
+    pub connect_timeout: Duration,
+    /// How long a request for a token, a listing or a subscription may take, body included. `1s` to `1h`, default `100s`.
+    #[serde(with = "o365_core::duration")]
+    pub request_timeout: Duration,
+    /// How long a blob may take, body included. `1s` to `24h`, default `15m`.
+    #[serde(with = "o365_core::duration")]
+    pub blob_timeout: Duration,
+    /// Longest silence of the service, before its answer and within it. `1s` to `1h`, default `1m`.
+    #[serde(with = "o365_core::duration")]
+    pub read_timeout: Duration,
 }
 
 /// A [national cloud](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#activity-api-operations).
@@ -205,6 +217,10 @@ impl Default for ApiConfig {
             max_requests_per_minute: 2_000,
             max_query_size: Duration::from_hours(24),
             publisher_identifier: None,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(100),
+            blob_timeout: Duration::from_mins(15),
+            read_timeout: Duration::from_mins(1),
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use self::credential::CredentialSettings;
 use crate::{
     auth::TokenEndpointVersion,
     config::O365AuditConfig,
+    network::Timeouts,
     plan::{PlanSettings, grid},
     types::{ContentType, TenantId, is_guid},
     url::is_confidential,
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) token_version: TokenEndpointVersion,
     pub(crate) publisher: Option<String>,
     pub(crate) plan: PlanSettings,
+    pub(crate) timeouts: Timeouts,
     pub(crate) poll_interval: Duration,
     pub(crate) requests_per_minute: u32,
     pub(crate) deduplicate: bool,
@@ -105,6 +107,12 @@ impl Settings {
                 lookback: delta(config.lookback),
                 sweep_interval: delta(config.sweep_interval),
                 range: config.backfill.map(|range| (range.from(), range.to())),
+            },
+            timeouts: Timeouts {
+                connect: config.api.connect_timeout,
+                request: config.api.request_timeout,
+                blob: config.api.blob_timeout,
+                read: config.api.read_timeout,
             },
             poll_interval: config.api.poll_interval,
             requests_per_minute: config.api.max_requests_per_minute,
@@ -215,6 +223,7 @@ impl Problems {
     }
 
     fn ranges(&mut self, config: &O365AuditConfig) {
+        const SECOND: Duration = Duration::from_secs(1);
         const MINUTE: Duration = Duration::from_mins(1);
         const HOUR: Duration = Duration::from_hours(1);
         const DAY: Duration = Duration::from_hours(24);
@@ -222,13 +231,12 @@ impl Problems {
         let api = &config.api;
         for (field, value, from, to) in [
             ("api.max_retention", api.max_retention, HOUR, WEEK),
-            (
-                "api.poll_interval",
-                api.poll_interval,
-                Duration::from_secs(1),
-                DAY,
-            ),
+            ("api.poll_interval", api.poll_interval, SECOND, DAY),
             ("api.max_query_size", api.max_query_size, MINUTE, DAY),
+            ("api.connect_timeout", api.connect_timeout, SECOND, MINUTE * 5),
+            ("api.request_timeout", api.request_timeout, SECOND, HOUR),
+            ("api.blob_timeout", api.blob_timeout, SECOND, DAY),
+            ("api.read_timeout", api.read_timeout, SECOND, HOUR),
             ("initial_interval", config.initial_interval, Duration::ZERO, WEEK),
             ("lookback", config.lookback, Duration::ZERO, WEEK),
             ("sweep_interval", config.sweep_interval, MINUTE * 10, WEEK),
@@ -239,12 +247,7 @@ impl Problems {
                 WEEK,
                 DAY * 90,
             ),
-            (
-                "once_give_up_after",
-                config.once_give_up_after,
-                Duration::from_secs(1),
-                DAY,
-            ),
+            ("once_give_up_after", config.once_give_up_after, SECOND, DAY),
         ] {
             self.range(field, value, from, to, duration::format);
         }
@@ -344,7 +347,8 @@ mod tests {
         let text = r#"{"application_id": "x", "tenants": [{"id": "22222222-2222-2222-2222-222222222222"}, {"id": "contoso"},
             {"id": "22222222-2222-2222-2222-222222222222"}], "content_type": ["Audit.Exchange", "Audit.Teams", "audit.exchange"],
             "api": {"resource": "http://manage.office.com", "authentication_endpoint": "login", "max_query_size": "25h",
-            "max_retention": "30d", "max_requests_per_minute": 0, "publisher_identifier": "x"}, "lookback": "200h"}"#;
+            "max_retention": "30d", "connect_timeout": "6m", "request_timeout": "2h", "blob_timeout": "25h",
+            "read_timeout": "999ms", "max_requests_per_minute": 0, "publisher_identifier": "x"}, "lookback": "200h"}"#;
         let config: O365AuditConfig = serde_json::from_str(text).unwrap();
         let problems = config.problems();
         let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
@@ -362,6 +366,10 @@ mod tests {
                 "api.publisher_identifier",
                 "api.max_retention",
                 "api.max_query_size",
+                "api.connect_timeout",
+                "api.request_timeout",
+                "api.blob_timeout",
+                "api.read_timeout",
                 "lookback",
                 "api.max_requests_per_minute"
             ]
