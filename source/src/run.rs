@@ -24,7 +24,7 @@ use crate::{
     feed::{Feed, Shared, TenantShared},
     fetch::BodyRoom,
     ledger::{Configured, Ledger, RETRY_NOTICED_AFTER, ledger_path},
-    network,
+    network::{Network, Timeouts},
     pace::Pace,
     quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
@@ -83,6 +83,7 @@ const EVICT_EVERY: Duration = Duration::from_hours(1);
 pub struct AuditSource {
     settings: Settings,
     credential: Credential,
+    network: Network,
     stats: Stats,
     path: PathBuf,
     quarantine: PathBuf,
@@ -95,6 +96,7 @@ impl AuditSource {
         let settings = Settings::new(config)?;
         settings.credential.check(&cx.config_dir, cx.clock.now())?;
         let credential = settings.credential.load(&cx.config_dir);
+        let network = settings.network.load(&cx.config_dir)?;
         let key = cx.key.as_str();
         if key.is_empty() || key.starts_with('.') || key.contains(['/', '\\']) {
             return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());
@@ -110,6 +112,7 @@ impl AuditSource {
         Ok(Self {
             settings,
             credential,
+            network,
             stats: config.stats.clone(),
             path,
             quarantine,
@@ -167,7 +170,8 @@ impl AuditSource {
             stagger,
         });
         let settings = &shared.settings;
-        let clients = Clients::new(settings, &self.credential, start).map_err(SourceError::HttpClient)?;
+        let clients = Clients::new(settings, &self.credential, &self.network, start)
+            .map_err(SourceError::HttpClient)?;
         let mut keys = Vec::new();
         for tenant in &settings.tenants {
             let tenant_shared = Arc::new(TenantShared {
@@ -280,6 +284,7 @@ async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), Kee
 pub(crate) struct Clients {
     login: reqwest::Client,
     api: reqwest::Client,
+    timeouts: Timeouts,
     start: Start,
 }
 
@@ -287,11 +292,13 @@ impl Clients {
     pub(crate) fn new(
         settings: &Settings,
         credential: &Credential,
+        network: &Network,
         start: Start,
     ) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            login: network::client(credential.issuer(&settings.authority), &settings.timeouts)?,
-            api: network::client(&settings.resource, &settings.timeouts)?,
+            login: network.client(credential.issuer(&settings.authority))?,
+            api: network.client(&settings.resource)?,
+            timeouts: settings.network.timeouts,
             start,
         })
     }
@@ -312,7 +319,7 @@ impl Clients {
                 application_id: settings.application_id.clone(),
                 resource: settings.resource.as_str().trim_end_matches('/').to_owned(),
                 credential: credential.clone(),
-                timeout: settings.timeouts.request,
+                timeout: self.timeouts.request,
                 clock: Arc::clone(clock),
             },
             Jitter::random(),
@@ -327,7 +334,7 @@ impl Clients {
             ApiBase::new(&settings.resource, tenant.id.clone(), publisher),
             tokens,
             Budget::new(settings.requests_per_minute, self.start, Jitter::random()),
-            settings.timeouts,
+            self.timeouts,
             Arc::clone(clock),
         )
     }

@@ -1,6 +1,8 @@
 //! The options of the source, as a person writes them. The names are those of Filebeat's `o365` module.
 
 mod identity;
+mod list;
+mod network;
 mod secret;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,7 +14,11 @@ use o365_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::{identity::ManagedIdentityConfig, secret::SecretSource};
+pub use self::{
+    identity::ManagedIdentityConfig,
+    network::{ProxyConfig, TlsConfig},
+    secret::SecretSource,
+};
 pub use crate::auth::TokenEndpointVersion;
 use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
 
@@ -59,6 +65,12 @@ pub struct O365AuditConfig {
     /// How the API is used.
     #[serde(default)]
     pub api: ApiConfig,
+    /// Which certificates of the token endpoint and the API are trusted. Default: those that the system trusts.
+    #[serde(default)]
+    pub tls: TlsConfig,
+    /// Through which proxy the token endpoint and the API are asked. Default: the one of the environment, if any.
+    #[serde(default)]
+    pub proxy: ProxyConfig,
     /// How far back the first run goes; later runs go on where the ledger says. `0s` to `168h`, default `168h`.
     #[serde(default = "week", with = "o365_core::duration")]
     pub initial_interval: Duration,
@@ -288,6 +300,8 @@ impl O365AuditConfig {
             content_type: all_content_types(),
             cloud: Cloud::default(),
             api: ApiConfig::default(),
+            tls: TlsConfig::default(),
+            proxy: ProxyConfig::default(),
             initial_interval: week(),
             lookback: six_hours(),
             sweep_interval: six_hours(),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use o365_core::{SensitiveString, config::Problem};
 use url::Url;
 
-use super::Problems;
+use super::{EMPTY, Problems};
 use crate::{
     auth::{
         CertificateFiles, Credential, InvalidCertificate, METADATA_SERVICE, ManagedIdentity, Program, Secret,
@@ -149,10 +149,7 @@ impl Problems {
             ("federated_token_file", &config.federated_token_file),
         ] {
             if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-                self.add(
-                    Problem::new(field, "is empty")
-                        .hint("is the environment variable set that it comes from?"),
-                );
+                self.add(Problem::new(field, "is empty").hint(EMPTY));
             }
         }
         if configured.is_empty() && self.0.len() == before {
@@ -226,15 +223,14 @@ impl Problems {
     }
 
     fn secret(&mut self, field: &str, source: &SecretSource) -> Option<Secret> {
-        let hint = "is the environment variable set that it comes from?";
         match source {
             SecretSource::Text(text) if !text.is_empty() => return Some(Secret::Text(text.clone())),
-            SecretSource::Text(_) => self.add(Problem::new(field, "is empty").hint(hint)),
+            SecretSource::Text(_) => self.add(Problem::new(field, "is empty").hint(EMPTY)),
             SecretSource::File(path) if !path.as_os_str().is_empty() => {
                 return Some(Secret::File(path.clone()));
             }
             SecretSource::File(_) => {
-                self.add(Problem::new(format!("{field}.file"), "is empty").hint(hint));
+                self.add(Problem::new(format!("{field}.file"), "is empty").hint(EMPTY));
             }
             SecretSource::Command { command, timeout } => {
                 if command.first().is_none_or(String::is_empty) {

@@ -12,7 +12,7 @@ pub(crate) use self::credential::CredentialSettings;
 use crate::{
     auth::TokenEndpointVersion,
     config::O365AuditConfig,
-    network::Timeouts,
+    network::{NetworkSettings, ProxySettings, Timeouts, check_proxy},
     plan::{PlanSettings, grid},
     types::{ContentType, TenantId, is_guid},
     url::is_confidential,
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     pub(crate) token_version: TokenEndpointVersion,
     pub(crate) publisher: Option<String>,
     pub(crate) plan: PlanSettings,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) network: NetworkSettings,
     pub(crate) poll_interval: Duration,
     pub(crate) requests_per_minute: u32,
     pub(crate) deduplicate: bool,
@@ -85,6 +85,7 @@ impl Settings {
         {
             problems.add(Problem::new("api.publisher_identifier", "is not a GUID"));
         }
+        let network = problems.network(config);
         problems.ranges(config);
         let (Some(credential), Some(authority), Some(resource), true) =
             (credential, authority, resource, problems.0.is_empty())
@@ -108,12 +109,7 @@ impl Settings {
                 sweep_interval: delta(config.sweep_interval),
                 range: config.backfill.map(|range| (range.from(), range.to())),
             },
-            timeouts: Timeouts {
-                connect: config.api.connect_timeout,
-                request: config.api.request_timeout,
-                blob: config.api.blob_timeout,
-                read: config.api.read_timeout,
-            },
+            network,
             poll_interval: config.api.poll_interval,
             requests_per_minute: config.api.max_requests_per_minute,
             deduplicate: config.deduplicate,
@@ -129,9 +125,11 @@ impl Settings {
 }
 
 impl Settings {
-    /// What is wrong with the credential's files. Commands are not run.
+    /// What is wrong with the files that the configuration names. Commands are not run.
     pub(crate) fn check_files(&self, config_dir: &Path, now: DateTime<Utc>) -> Vec<Problem> {
-        self.credential.check(config_dir, now).err().into_iter().collect()
+        let credential = self.credential.check(config_dir, now).err();
+        let network = self.network.load(config_dir).err();
+        credential.into_iter().chain(network).collect()
     }
 }
 
@@ -139,6 +137,9 @@ impl Settings {
 fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
+
+/// Said of an empty option.
+const EMPTY: &str = "is the environment variable set that it comes from?";
 
 #[derive(Debug, Default)]
 struct Problems(Vec<Problem>);
@@ -220,6 +221,37 @@ impl Problems {
             "use an https base URL, for example {default}; plain http is for this machine only"
         )));
         None
+    }
+
+    fn network(&mut self, config: &O365AuditConfig) -> NetworkSettings {
+        let (api, proxy) = (&config.api, &config.proxy);
+        for (field, url) in [("proxy.http", &proxy.http), ("proxy.https", &proxy.https)] {
+            self.0
+                .extend(url.as_ref().and_then(|url| check_proxy(field, url)));
+        }
+        if config
+            .tls
+            .ca_file
+            .as_ref()
+            .is_some_and(|path| path.as_os_str().is_empty())
+        {
+            self.add(Problem::new("tls.ca_file", "is empty").hint(EMPTY));
+        }
+        NetworkSettings {
+            timeouts: Timeouts {
+                connect: api.connect_timeout,
+                request: api.request_timeout,
+                blob: api.blob_timeout,
+                read: api.read_timeout,
+            },
+            proxy: ProxySettings {
+                disabled: !proxy.enabled,
+                http: proxy.http.clone(),
+                https: proxy.https.clone(),
+                no_proxy: proxy.no_proxy.as_ref().map(|hosts| hosts.join(",")),
+            },
+            ca_file: config.tls.ca_file.clone(),
+        }
     }
 
     fn ranges(&mut self, config: &O365AuditConfig) {

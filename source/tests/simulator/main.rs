@@ -4,6 +4,7 @@ mod collectors;
 mod complete;
 mod credential;
 mod faults;
+mod gateway;
 mod network;
 mod rate;
 mod restart;
