@@ -298,6 +298,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn hides_who_shows_himself_to_a_proxy() {
+        let text = "proxy:\n  https: http://u:hunter2@proxy:3128\n  http: \"http://u:p/@ss@proxy\"\n  no_proxy: a@b\n\
+                    url: https://host.example/path\nvar: http://${USER}:${PASSWORD}@proxy\n";
+        let expect = "proxy:\n  https: http://**REDACTED**@proxy:3128\n  http: \"http://**REDACTED**@proxy\"\n  no_proxy: \
+                      a@b\nurl: https://host.example/path\nvar: http://${USER}:${PASSWORD}@proxy\n";
+        let (document, _) = document(text);
+        assert_eq!(document.redacted().text, expect);
+        assert_eq!(Document::unread("test.yaml", text).redacted().text, expect);
+        assert_eq!(
+            document.clean("http://u:hunter2@proxy or `hunter2`"),
+            "http://**REDACTED**@proxy or `**REDACTED**`"
+        );
+    }
+
     /// `needle` stands once in the value and, at the place that is found, in the file.
     #[track_caller]
     fn check_within(text: &str, needle: &str, line_and_column: Option<(usize, usize)>) {

@@ -41,6 +41,20 @@ fn is_reference(raw: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
 }
 
+/// What stands between `://` and `@` of the URLs in a text: who asks, often with a password. The last `@` of a word
+/// counts, since a password may hold others.
+pub(super) fn user_infos(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, separator)| {
+        let start = at + separator.len();
+        let word = text[start..]
+            .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`'))
+            .next()?;
+        let user_info = &word[..word.rfind('@')?];
+        let is_secret = !user_info.is_empty() && !user_info.split(':').all(is_reference);
+        is_secret.then(|| start..start + user_info.len())
+    })
+}
+
 /// Secrets of a tree: where they stand, and what they are after interpolation.
 pub(super) fn find_secrets(
     node: &Node,
@@ -71,6 +85,15 @@ pub(super) fn find_secrets(
                 if !is_reference(shown) {
                     spans.push(node.defined.clone());
                 }
+            } else {
+                let start = node.defined.start;
+                spans.extend(user_infos(shown).map(|range| start + range.start..start + range.end));
+                for range in user_infos(&value.value) {
+                    let user_info = &value.value[range];
+                    let password = user_info.split_once(':').map(|(_, password)| password);
+                    let secrets = [Some(user_info), password].into_iter().flatten();
+                    texts.extend(secrets.filter(|secret| secret.len() >= 4).map(str::to_owned));
+                }
             }
         }
         Kind::Int(_) | Kind::Float(_) if secret => {
@@ -85,9 +108,10 @@ pub(super) fn find_secrets(
     }
 }
 
-/// Secrets of a text that is no tree: after a key with such a name, the rest of the line and deeper lines below it.
+/// Secrets of a text that is no tree: after a key with such a name, the rest of the line and deeper lines below it; and
+/// what URLs hold.
 pub(super) fn secret_lines(text: &str) -> Vec<Range<usize>> {
-    let mut spans = Vec::new();
+    let mut spans: Vec<_> = user_infos(text).collect();
     let mut at = 0;
     let mut below: Option<usize> = None;
     for line in text.split_inclusive('\n') {
