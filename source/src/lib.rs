@@ -32,8 +32,8 @@ mod wire;
 pub use backfill::{Backfill, Left, RangeError};
 pub use check::{CheckStatus, Finding, TenantReport};
 pub use config::{
-    ApiConfig, Cloud, ManagedIdentityConfig, O365AuditConfig, ProxyConfig, SecretSource, TenantConfig,
-    TlsConfig, TokenEndpointVersion,
+    ApiConfig, CertificateAlgorithm, Cloud, ManagedIdentityConfig, O365AuditConfig, ProxyConfig,
+    SecretSource, TenantConfig, TlsConfig, TokenEndpointVersion,
 };
 pub use error::{Incomplete, SourceError};
 pub use run::AuditSource;

@@ -76,12 +76,14 @@ impl Config {
             let exact = within.and_then(|range| self.document.within(found.node, range));
             return exact.unwrap_or_else(|| place(found.node, found.key_span));
         }
-        // Not in the file: what is around it, by its key, since it is not the value that is wrong.
-        let around = (0..path.len())
-            .rev()
-            .find_map(|length| self.root.find(&path[..length]));
+        // Not in the file: what is around it, by its key, since it is not the value that is wrong. Items have no key.
         let start = self.root.span.start;
-        around.and_then(|found| found.key_span).unwrap_or(start..start)
+        (1..path.len())
+            .rev()
+            .find_map(|length| self.root.find(&path[..length]))
+            .map_or(start..start, |found| {
+                found.key_span.unwrap_or_else(|| found.node.span.clone())
+            })
     }
 }
 

@@ -230,6 +230,11 @@ fn problems_of_components_get_their_place() {
     );
     check(
         "o365",
+        Problem::new("tenants[0].name", "is missing"),
+        "test.yaml:6:9: sources.o365.tenants[0].name: is missing",
+    );
+    check(
+        "o365",
         Problem::new("api.resource", "no TLS"),
         "test.yaml:2:3: sources.o365.api.resource: no TLS",
     );

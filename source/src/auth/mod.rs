@@ -31,6 +31,7 @@ use o365_core::{Clock, SensitiveString};
 use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 
+pub use self::certificate::CertificateAlgorithm;
 pub(crate) use self::{
     certificate::{CertificateFiles, InvalidCertificate},
     claims::Claims,
@@ -289,7 +290,7 @@ impl TokenClient {
             files
                 .load(passphrase.as_ref(), now)
                 .map_err(|problem| AuthError::Credential(format!("{}: {}", problem.field, problem.message)))?
-                .assertion(&audience, &application_id, now)
+                .assertion(files.algorithm, &audience, &application_id, now)
                 .ok_or(AuthError::Sign)
         })
         .await

@@ -1,28 +1,17 @@
-//! A list that may be written as its only element.
+//! Lists that may be written as their only element.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// One text, or a list of them.
-#[derive(Debug)]
-pub(super) struct OneOrMany(Vec<String>);
-
-impl OneOrMany {
-    pub(super) fn into_vec(self) -> Vec<String> {
-        self.0
-    }
+/// A text, or a list of texts.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    deserializer.deserialize_any(Texts)
 }
 
-impl<'de> Deserialize<'de> for OneOrMany {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Visitor).map(Self)
-    }
-}
+struct Texts;
 
-struct Visitor;
-
-impl<'de> de::Visitor<'de> for Visitor {
+impl<'de> de::Visitor<'de> for Texts {
     type Value = Vec<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,5 +24,20 @@ impl<'de> de::Visitor<'de> for Visitor {
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
         Vec::deserialize(de::value::SeqAccessDeserializer::new(seq))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_needs_no_list() {
+        let read = |text: &str| texts(&mut serde_json::Deserializer::from_str(text));
+        assert_eq!(read(r#""a""#).unwrap(), ["a"]);
+        assert_eq!(read(r#"["a", "b"]"#).unwrap(), ["a", "b"]);
+        for text in ["1", "[1]", "{}", "null"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 }

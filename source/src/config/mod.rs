@@ -19,7 +19,7 @@ pub use self::{
     network::{ProxyConfig, TlsConfig},
     secret::SecretSource,
 };
-pub use crate::auth::TokenEndpointVersion;
+pub use crate::auth::{CertificateAlgorithm, TokenEndpointVersion};
 use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
 
 /// Collects the audit trail of Office 365 tenants. Type `o365_audit`.
@@ -32,8 +32,12 @@ pub struct O365AuditConfig {
     /// a GUID. Required, except with a managed identity.
     #[serde(default)]
     pub application_id: String,
-    /// The tenants to collect from; at least one. Each must have consented to the application. Required.
+    /// The tenants to collect from; at least one, here or in `tenant_id`. Each must have consented to the application.
+    #[serde(default)]
     pub tenants: Vec<TenantConfig>,
+    /// Ids of tenants without a name, as Filebeat's input has them: one or a list.
+    #[serde(default, deserialize_with = "list::texts")]
+    pub tenant_id: Vec<String>,
     /// Value (not id) of a client secret of the application. One of `client_secret`, `certificate`,
     /// `federated_token_file` and `managed_identity` is required.
     #[serde(default)]
@@ -47,6 +51,10 @@ pub struct O365AuditConfig {
     /// Passphrase of the private key, if it is encrypted.
     #[serde(default)]
     pub key_passphrase: Option<SecretSource>,
+    /// How the certificate's key signs: `PS256`, or `RS256` for authorities that do not know it. Default `PS256`, which is
+    /// what Microsoft [recommends](https://learn.microsoft.com/entra/identity-platform/certificate-credentials).
+    #[serde(default)]
+    pub certificate_algorithm: CertificateAlgorithm,
     /// File with a token of another issuer that the application trusts (workload identity), such as
     /// `${AZURE_FEDERATED_TOKEN_FILE}`. Read for every token request.
     #[serde(default)]
@@ -55,8 +63,8 @@ pub struct O365AuditConfig {
     #[serde(default)]
     pub managed_identity: Option<ManagedIdentityConfig>,
     /// [Content types](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#working-with-the-office-365-management-activity-api)
-    /// to collect. Default: all five. `DLP.All` needs the role `ActivityFeed.ReadDlp`.
-    #[serde(default = "all_content_types")]
+    /// to collect; a single one needs no list. Default: all five. `DLP.All` needs the role `ActivityFeed.ReadDlp`.
+    #[serde(default = "all_content_types", deserialize_with = "list::texts")]
     pub content_type: Vec<String>,
     /// The cloud that the tenants live in: sets the defaults of `api.authentication_endpoint` and `api.resource`.
     /// Default `commercial`.
@@ -291,10 +299,12 @@ impl O365AuditConfig {
         Self {
             application_id: application_id.into(),
             tenants: tenants.into_iter().collect(),
+            tenant_id: Vec::new(),
             client_secret: Some(SecretSource::Text(client_secret.into())),
             certificate: None,
             key: None,
             key_passphrase: None,
+            certificate_algorithm: CertificateAlgorithm::default(),
             federated_token_file: None,
             managed_identity: None,
             content_type: all_content_types(),
@@ -316,6 +326,15 @@ impl O365AuditConfig {
             backfill: None,
             stats: Stats::default(),
         }
+    }
+
+    /// All tenants, with a name or without.
+    pub fn all_tenants(&self) -> Vec<TenantConfig> {
+        let by_id = self.tenant_id.iter().map(|id| TenantConfig {
+            id: id.clone(),
+            name: None,
+        });
+        self.tenants.iter().cloned().chain(by_id).collect()
     }
 
     /// Everything that is wrong and can be seen without the network and without reading files.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use o365_core::SensitiveString;
 use serde::{Deserialize, Deserializer};
 
-use super::list::OneOrMany;
+use super::list;
 
 /// Which certificates of the service are trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -47,7 +47,7 @@ impl Default for ProxyConfig {
 }
 
 fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    let hosts = OneOrMany::deserialize(deserializer)?.into_vec();
+    let hosts = list::texts(deserializer)?;
     let hosts = hosts.iter().flat_map(|text| text.split(',')).map(str::trim);
     Ok(Some(
         hosts.filter(|host| !host.is_empty()).map(str::to_owned).collect(),

@@ -41,6 +41,7 @@ impl CredentialSettings {
                 certificate: config_dir.join(&files.certificate),
                 key: files.key.as_ref().map(|key| config_dir.join(key)),
                 passphrase: files.passphrase.as_ref().map(secret),
+                algorithm: files.algorithm,
             }),
         }
     }
@@ -160,7 +161,7 @@ impl Problems {
         let identity = config
             .managed_identity
             .as_ref()
-            .and_then(|identity| self.identity(identity, config.tenants.len()));
+            .and_then(|identity| self.identity(identity, config.all_tenants().len()));
         if self.0.len() > before {
             return None;
         }
@@ -173,6 +174,7 @@ impl Problems {
                 certificate: certificate.clone(),
                 key: config.key.clone(),
                 passphrase,
+                algorithm: config.certificate_algorithm,
             }),
             (None, None, path) => Credential::FederatedToken(path.clone()?),
         };

@@ -150,13 +150,17 @@ impl Problems {
     }
 
     fn tenants(&mut self, config: &O365AuditConfig) -> Vec<Tenant> {
-        if config.tenants.is_empty() {
+        let configured = config.all_tenants();
+        if configured.is_empty() {
             self.add(Problem::new("tenants", "there is no tenant").hint("add `- { id: <directory id> }`"));
         }
         let mut seen = HashSet::new();
         let mut tenants = Vec::new();
-        for (index, tenant) in config.tenants.iter().enumerate() {
-            let field = format!("tenants[{index}].id");
+        for (index, tenant) in configured.iter().enumerate() {
+            let field = match index.checked_sub(config.tenants.len()) {
+                None => format!("tenants[{index}].id"),
+                Some(index) => format!("tenant_id[{index}]"),
+            };
             match tenant.id.parse::<TenantId>() {
                 Ok(id) if seen.insert(id.clone()) => tenants.push(Tenant {
                     id,
@@ -406,6 +410,38 @@ mod tests {
                 "api.max_requests_per_minute"
             ]
         );
+    }
+
+    #[test]
+    fn tenants_are_also_known_by_their_id() {
+        let by_id = |rest: &str| {
+            let text = format!(
+                r#"{{"application_id": "11111111-1111-1111-1111-111111111111", "client_secret": "s", {rest}}}"#
+            );
+            let config: O365AuditConfig = serde_json::from_str(&text).unwrap();
+            Settings::new(&config)
+        };
+        let [a, b] = [
+            "22222222-2222-2222-2222-222222222222",
+            "33333333-3333-3333-3333-333333333333",
+        ];
+        let settings = by_id(&format!(r#""tenant_id": "{a}""#)).unwrap();
+        assert_eq!(settings.tenants[0].id.as_str(), a);
+        let both = by_id(&format!(
+            r#""tenant_id": ["{b}"], "tenants": [{{"id": "{a}", "name": "A"}}]"#
+        ));
+        let tenants = both.unwrap().tenants;
+        assert_eq!((tenants[0].id.as_str(), tenants[1].id.as_str()), (a, b));
+        for (rest, field) in [
+            (format!(r#""tenant_id": ["{a}", "{a}"]"#), "tenant_id[1]"),
+            (
+                format!(r#""tenants": [{{"id": "{a}"}}], "tenant_id": "x""#),
+                "tenant_id[0]",
+            ),
+            (r#""tenant_id": []"#.to_owned(), "tenants"),
+        ] {
+            assert_eq!(by_id(&rest).unwrap_err()[0].field, field, "{rest}");
+        }
     }
 
     #[test]
