@@ -2,10 +2,19 @@
 
 use std::ops::Range;
 
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Segment};
 
-/// Whether a key's, or a variable's, value must not be shown.
+/// Whether a key's, or a variable's, value must not be shown. Where a secret is kept is none.
 pub(super) fn is_secret_name(name: &str) -> bool {
+    !names_a_file(name) && has_secret_name(name)
+}
+
+fn names_a_file(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("_file") || name.ends_with("-file")
+}
+
+fn has_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace(['-', '_'], "");
     [
         "secret",
@@ -20,6 +29,37 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     .iter()
     .any(|part| name.contains(part))
         || name == "authorization"
+}
+
+/// Whether what stands at a place must not be shown, for the keys above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// It may be shown.
+    Open,
+    /// It is the value of a key with a secret's name.
+    Value,
+    /// It is somewhere below such a value.
+    Within,
+}
+
+impl Secrecy {
+    /// Of what is one step further down. The place of a secret, and how long is waited for it, are shown, unless the
+    /// form shows that something else is meant.
+    pub(super) fn below(self, step: &Segment, value: Option<&Node>) -> Self {
+        let is_scalar = value.is_some_and(|node| !matches!(node.kind, Kind::Map(_) | Kind::List(_)));
+        match step {
+            Segment::Key(key)
+                if is_scalar
+                    && (names_a_file(key)
+                        || self == Self::Value && matches!(key.as_str(), "file" | "timeout")) =>
+            {
+                Self::Open
+            }
+            Segment::Key(key) if has_secret_name(key) => Self::Value,
+            _ if self == Self::Open => Self::Open,
+            _ => Self::Within,
+        }
+    }
 }
 
 /// Whether a text is a reference to a variable and nothing else: it shows no secret, and helps when it is missing.
@@ -58,26 +98,27 @@ pub(super) fn user_infos(text: &str) -> impl Iterator<Item = Range<usize>> {
 /// Secrets of a tree: where they stand, and what they are after interpolation.
 pub(super) fn find_secrets(
     node: &Node,
-    secret: bool,
+    secrecy: Secrecy,
     text: &str,
     spans: &mut Vec<Range<usize>>,
     texts: &mut Vec<String>,
 ) {
     match &node.kind {
         Kind::List(items) => {
-            for item in items {
-                find_secrets(item, secret, text, spans, texts);
+            for (index, item) in items.iter().enumerate() {
+                let secrecy = secrecy.below(&Segment::Index(index), Some(item));
+                find_secrets(item, secrecy, text, spans, texts);
             }
         }
         Kind::Map(entries) => {
             for entry in entries {
-                let secret = secret || is_secret_name(&entry.key);
-                find_secrets(&entry.value, secret, text, spans, texts);
+                let secrecy = secrecy.below(&entry.key.as_str().into(), Some(&entry.value));
+                find_secrets(&entry.value, secrecy, text, spans, texts);
             }
         }
         Kind::String(value) => {
             let shown = text.get(node.defined.clone()).unwrap_or_default();
-            if secret || value.secret || value.value.contains("PRIVATE KEY") {
+            if secrecy != Secrecy::Open || value.secret || value.value.contains("PRIVATE KEY") {
                 // Too short to be one, and replacing it would garble the message.
                 if value.value.len() >= 4 && !is_reference(&value.value) {
                     texts.push(value.value.clone());
@@ -96,7 +137,7 @@ pub(super) fn find_secrets(
                 }
             }
         }
-        Kind::Int(_) | Kind::Float(_) if secret => {
+        Kind::Int(_) | Kind::Float(_) if secrecy != Secrecy::Open => {
             spans.push(node.defined.clone());
             texts.extend(
                 text.get(node.defined.clone())
@@ -175,6 +216,8 @@ mod tests {
             "application_id",
             "authentication_endpoint",
             "name",
+            "federated_token_file",
+            "AZURE_FEDERATED_TOKEN_FILE",
         ] {
             assert!(!is_secret_name(name), "{name}");
         }
