@@ -242,7 +242,7 @@ impl TokenClient {
                 let renew_in = (life * 4 / 5).min(life.saturating_sub(Duration::from_mins(5)).max(life / 2));
                 state.serial += 1;
                 let token = Token {
-                    claims: Claims::read(answer.access_token.expose()),
+                    claims: answer.claims,
                     secret: answer.access_token,
                     serial: state.serial,
                     renew_at: asked_at + renew_in,
@@ -392,10 +392,10 @@ impl TokenClient {
         if status.is_success() {
             let answer = answer::Answer::read(&body, self.clock.now())
                 .map_err(|reason| AuthError::Answer { reason })?;
-            let tid = Claims::read(answer.access_token.expose()).and_then(|claims| claims.tid);
+            let tid = answer.claims.as_ref().and_then(|claims| claims.tid.as_deref());
             return match tid {
                 Some(other) if !other.eq_ignore_ascii_case(self.tenant.as_str()) => {
-                    Err(AuthError::OtherTenant(tidy(&other)))
+                    Err(AuthError::OtherTenant(tidy(other)))
                 }
                 _ => Ok(answer),
             };

@@ -20,7 +20,13 @@ pub use self::{
     secret::SecretSource,
 };
 pub use crate::auth::{CertificateAlgorithm, TokenEndpointVersion};
-use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
+use crate::{
+    backfill::Backfill,
+    run::AuditSource,
+    settings::{Said, Settings},
+    stats::Stats,
+    types::ContentType,
+};
 
 /// Collects the audit trail of Office 365 tenants. Type `o365_audit`.
 ///
@@ -129,6 +135,8 @@ pub struct O365AuditConfig {
     /// Whoever holds a clone can watch the source that is built from this configuration.
     #[serde(skip)]
     pub stats: Stats,
+    #[serde(skip)]
+    pub(crate) said: Said,
 }
 
 /// One tenant.
@@ -325,6 +333,7 @@ impl O365AuditConfig {
             once_give_up_after: five_minutes(),
             backfill: None,
             stats: Stats::default(),
+            said: Said::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use o365_core::{config::Problem, duration};
 use url::Url;
 
-pub(crate) use self::credential::CredentialSettings;
+pub(crate) use self::credential::{CredentialSettings, Said};
 use crate::{
     auth::TokenEndpointVersion,
     config::O365AuditConfig,
