@@ -9,6 +9,7 @@
 
 mod support;
 
+mod api;
 mod backfill;
 mod bad_input;
 mod check;

@@ -177,7 +177,7 @@ impl Probe<'_> {
     async fn tenant(&self, tenant: &Tenant) -> TenantReport {
         let client = self
             .clients
-            .tenant(self.settings, self.credential, tenant, self.clock);
+            .tenant(self.settings, self.credential, tenant, self.clock, Arc::default());
         TenantReport {
             tenant: tenant.id.to_string(),
             name: tenant.name.clone(),

@@ -1,13 +1,7 @@
 //! Requests to the API, with the rules that hold for every one of them (reference §4): budget, token, publisher,
 //! explicit timeouts, no redirects, one repetition with a new token after a 401.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use o365_core::Clock;
@@ -22,6 +16,7 @@ use crate::{
     error::{ApiError, Class, Operation, chain, tidy},
     network::Timeouts,
     plan::pages::{PageStep, Pages},
+    stats::{Request, RequestOutcome, TenantStats},
     telemetry::{self, Limiter},
     types::{ContentType, TenantId, Window, bound},
     url::{ApiBase, ApiUrl},
@@ -44,37 +39,36 @@ pub(crate) struct ApiClient {
     budget: Budget,
     timeouts: Timeouts,
     clock: Arc<dyn Clock>,
-    /// Milliseconds that the service's clock is ahead of ours.
-    skew: AtomicI64,
+    stats: Arc<TenantStats>,
     limiter: Limiter,
 }
 
 impl ApiClient {
     pub(crate) fn new(
         http: reqwest::Client,
-        tenant: TenantId,
         base: ApiBase,
         tokens: TokenClient,
         budget: Budget,
         timeouts: Timeouts,
         clock: Arc<dyn Clock>,
+        stats: Arc<TenantStats>,
     ) -> Self {
         Self {
             http,
-            tenant,
+            tenant: base.tenant().clone(),
             base,
             tokens,
             budget,
             timeouts,
             clock,
-            skew: AtomicI64::new(0),
+            stats,
             limiter: Limiter::default(),
         }
     }
 
     /// How far the service's clock is ahead of ours, as the last answer's `Date` had it.
     pub(crate) fn skew(&self) -> TimeDelta {
-        TimeDelta::milliseconds(self.skew.load(Ordering::Relaxed))
+        self.stats.skew()
     }
 
     /// Gets a token, if there is none yet, and tells what it says of itself, if that can be read.
@@ -197,17 +191,24 @@ impl ApiClient {
                 // The front end insists on a length.
                 request = request.header(CONTENT_LENGTH, "0").body("");
             }
-            let response = request
-                .send()
-                .await
-                .map_err(|error| transport(operation, error))?;
+            let response = request.send().await.map_err(|error| {
+                self.count(operation, RequestOutcome::TransportError);
+                transport(operation, error)
+            })?;
             self.note_date(response.headers());
-            if response.status().is_success() {
+            let status = response.status();
+            if status.is_success() {
+                self.count(operation, RequestOutcome::Ok);
                 self.budget.answered();
                 return Ok(response);
             }
             let error = failure(operation, response).await;
-            match error.class() {
+            let class = error.class();
+            self.count(
+                operation,
+                RequestOutcome::of_failure(class, Some(status.as_u16())),
+            );
+            match class {
                 Class::Unauthorized if !repeated => {
                     repeated = true;
                     self.tokens.discard(&token);
@@ -215,12 +216,17 @@ impl ApiClient {
                 }
                 Class::Throttled { retry_after } => {
                     let pause = self.budget.throttled(retry_after);
+                    self.stats.throttled(pause);
                     telemetry::throttled(&self.limiter, &self.tenant, pause);
                     return Err(error);
                 }
                 _ => return Err(error),
             }
         }
+    }
+
+    fn count(&self, operation: Operation, outcome: RequestOutcome) {
+        self.stats.requested(Request::Api(operation), outcome);
     }
 
     async fn json<T: serde::de::DeserializeOwned>(
@@ -244,7 +250,7 @@ impl ApiClient {
             return;
         };
         let skew = date - self.clock.now();
-        self.skew.store(skew.num_milliseconds(), Ordering::Relaxed);
+        self.stats.set_skew(skew);
         if skew.abs() > TimeDelta::minutes(1) {
             telemetry::clock_skew(&self.limiter, &self.tenant, skew);
         }

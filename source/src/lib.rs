@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod auth;
 mod backfill;
 mod backoff;
@@ -27,8 +28,10 @@ mod stats;
 mod telemetry;
 mod types;
 mod url;
+mod watch;
 mod wire;
 
+pub use alarm::{Alarm, AlarmKind};
 pub use backfill::{Backfill, Left, RangeError};
 pub use check::{CheckStatus, Finding, TenantReport};
 pub use config::{
@@ -37,5 +40,5 @@ pub use config::{
 };
 pub use error::{Incomplete, SourceError};
 pub use run::AuditSource;
-pub use stats::{FeedSnapshot, Stats};
+pub use stats::{FeedSnapshot, LedgerView, RequestCount, Stats, TenantSnapshot};
 pub use types::{ContentType, FeedKey, InvalidTenantId, TenantId, UnknownContentType, Window};

@@ -28,10 +28,11 @@ use crate::{
     pace::Pace,
     quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
-    stats::Stats,
+    stats::{Stats, TenantStats},
     telemetry,
     types::FeedKey,
     url::ApiBase,
+    watch::Watch,
 };
 
 /// Time that each feed adds to the beginning of all.
@@ -176,7 +177,13 @@ impl AuditSource {
         for tenant in &settings.tenants {
             let tenant_shared = Arc::new(TenantShared {
                 name: tenant.name.clone(),
-                client: clients.tenant(settings, &self.credential, tenant, &clock),
+                client: clients.tenant(
+                    settings,
+                    &self.credential,
+                    tenant,
+                    &clock,
+                    self.stats.tenant(&tenant.id),
+                ),
                 fetching: Semaphore::new(settings.fetch_concurrency),
                 in_flight: Arc::new(InFlight::default()),
             });
@@ -215,7 +222,13 @@ impl AuditSource {
         // The pipeline ends when the last feed lets go of it.
         drop(out);
         telemetry::started(feeds.len(), settings.tenants.len());
-        supervise(&shared, feeds).await
+        let mut watch = Watch::new(&self.path, self.stats, shared.pace.clone());
+        let ended = tokio::select! {
+            ended = supervise(&shared, feeds) => ended,
+            never = watch.run() => match never {},
+        };
+        watch.look().await;
+        ended
     }
 }
 
@@ -309,6 +322,7 @@ impl Clients {
         credential: &Credential,
         tenant: &Tenant,
         clock: &Arc<dyn Clock>,
+        stats: Arc<TenantStats>,
     ) -> ApiClient {
         let tokens = TokenClient::new(
             self.login.clone(),
@@ -321,6 +335,7 @@ impl Clients {
                 credential: credential.clone(),
                 timeout: self.timeouts.request,
                 clock: Arc::clone(clock),
+                stats: Arc::clone(&stats),
             },
             Jitter::random(),
         );
@@ -330,12 +345,12 @@ impl Clients {
             .unwrap_or_else(|| tenant.id.to_string());
         ApiClient::new(
             self.api.clone(),
-            tenant.id.clone(),
             ApiBase::new(&settings.resource, tenant.id.clone(), publisher),
             tokens,
             Budget::new(settings.requests_per_minute, self.start, Jitter::random()),
             self.timeouts,
             Arc::clone(clock),
+            stats,
         )
     }
 }

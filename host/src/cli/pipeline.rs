@@ -12,7 +12,7 @@ use o365_source::O365AuditConfig;
 
 use super::Failed;
 use crate::{
-    config::{self, Config, ConfigErrors, ConfigProblem},
+    config::{self, ApiConfig, Config, ConfigErrors, ConfigProblem},
     dead_letter::Target,
     registry::registry,
     topology::{BuildFailure, Environment, Pipeline, Plan, PlanProblem, plan},
@@ -24,20 +24,13 @@ pub(super) struct Loaded {
     config: Config,
     pub(super) pipeline: Pipeline,
     pub(super) grace: Duration,
+    pub(super) api: ApiConfig,
 }
 
 /// Reads a configuration file; nothing is built yet.
 pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     let env = |name: &str| std::env::var(name).ok();
     let mut config = config::load(path, &env, &registry()).map_err(|errors| render(&errors))?;
-    if config.api.enabled {
-        let problem = config.locate_path(
-            "api.enabled",
-            "this version has no API yet",
-            Some("set `enabled: false` or remove `api`"),
-        );
-        return Err(render(&ConfigErrors::from_problems(vec![problem])));
-    }
     let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
     let pipeline = Pipeline {
         sources: std::mem::take(&mut config.sources)
@@ -58,6 +51,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     };
     Ok(Loaded {
         grace: config.shutdown_grace,
+        api: config.api.clone(),
         config,
         pipeline,
     })

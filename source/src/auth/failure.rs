@@ -59,6 +59,16 @@ impl AuthError {
         }
     }
 
+    /// What the token endpoint answered with, if it was no token.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            // It had answered with success.
+            Self::Answer { .. } | Self::OtherTenant(_) => Some(200),
+            Self::Transport { .. } | Self::Sign | Self::Credential(_) => None,
+        }
+    }
+
     pub(crate) fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Refused { advice, .. } => *advice,

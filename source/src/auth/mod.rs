@@ -42,6 +42,8 @@ pub(crate) use self::{
 use crate::{
     backoff::{Backoff, Jitter},
     error::{Class, chain, tidy},
+    pace::later,
+    stats::{Request, RequestOutcome, TenantStats},
     telemetry,
     types::TenantId,
 };
@@ -115,6 +117,7 @@ pub(crate) struct TokenClient {
     jitter: Jitter,
     /// Seconds that the login service's clock is ahead of ours, once it has refused an assertion for that.
     skew: AtomicI64,
+    stats: Arc<TenantStats>,
 }
 
 #[derive(Debug, Default)]
@@ -136,6 +139,7 @@ pub(crate) struct TokenSettings<'a> {
     pub(crate) credential: Credential,
     pub(crate) timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stats: Arc<TenantStats>,
 }
 
 impl TokenClient {
@@ -161,6 +165,7 @@ impl TokenClient {
             state: Mutex::default(),
             jitter,
             skew: AtomicI64::new(0),
+            stats: settings.stats,
         }
     }
 
@@ -252,6 +257,8 @@ impl TokenClient {
                 state.refusal = None;
                 state.token = Some(token.clone());
                 drop(state);
+                self.stats.requested(Request::Token, RequestOutcome::Ok);
+                self.stats.set_token_expires(later(self.clock.now(), life));
                 telemetry::token_obtained(&self.tenant, life, token.claims.as_ref());
                 Ok(token)
             }
@@ -263,6 +270,8 @@ impl TokenClient {
                     }
                     _ => REFUSED.wait(state.failures, None, &self.jitter),
                 };
+                let outcome = RequestOutcome::of_failure(error.class(), error.status());
+                self.stats.requested(Request::Token, outcome);
                 let error = Arc::new(error);
                 state.refusal = Some((Instant::now() + wait, Arc::clone(&error)));
                 drop(state);
@@ -286,10 +295,13 @@ impl TokenClient {
         let files = files.clone();
         let (audience, application_id) = (self.endpoint.to_string(), self.application_id.clone());
         let now = self.clock.now() + TimeDelta::seconds(self.skew.load(Ordering::Relaxed));
+        let stats = Arc::clone(&self.stats);
         tokio::task::spawn_blocking(move || {
-            files
-                .load(passphrase.as_ref(), now)
-                .map_err(|problem| AuthError::Credential(format!("{}: {}", problem.field, problem.message)))?
+            let certificate = files.load(passphrase.as_ref(), now).map_err(|problem| {
+                AuthError::Credential(format!("{}: {}", problem.field, problem.message))
+            })?;
+            stats.set_certificate_expires(certificate.not_after());
+            certificate
                 .assertion(files.algorithm, &audience, &application_id, now)
                 .ok_or(AuthError::Sign)
         })

@@ -72,7 +72,7 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
         let wait = match lister.cycle().await? {
             Cycle::Complete => {
                 failures = 0;
-                feed.stats.set_failure(None);
+                feed.stats.listing_works();
                 if feed.once() {
                     return Ok(End::Complete);
                 }
@@ -83,7 +83,8 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
             Cycle::Failed(failure) => {
                 failures += 1;
                 let (wait, lasting, reason) = judge(feed, &failure, failures);
-                feed.stats.set_failure(Some(reason.clone()));
+                feed.stats
+                    .listing_failed(reason.clone(), failures, feed.shared.pace.calendar());
                 feed.shared
                     .ledger
                     .feed_failed(feed.row.feed, reason.clone())

@@ -49,7 +49,7 @@ async fn repeated_events_are_delivered_once() {
     })
     .await;
     assert_eq!(world.collect().await, world.expected());
-    let stats = world.config.stats.snapshot();
+    let stats = world.config.stats.feeds();
     assert!(
         stats.iter().map(|feed| feed.duplicates_dropped).sum::<u64>() > 0,
         "{stats:?}"

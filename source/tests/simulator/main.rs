@@ -6,6 +6,7 @@ mod credential;
 mod faults;
 mod gateway;
 mod network;
+mod numbers;
 mod rate;
 mod restart;
 mod world;
