@@ -33,15 +33,7 @@ impl Config {
     ) -> ConfigProblem {
         let mut path = self.component_path(key);
         path.push("inputs".into());
-        // `inputs: name` has no index.
-        if let Some(index) = input
-            && self
-                .root
-                .find(&path)
-                .is_some_and(|found| found.node.as_str().is_none())
-        {
-            path.push(Segment::Index(index));
-        }
+        path.extend(input.map(Segment::Index));
         self.problem(&path, None, message, hint)
     }
 
@@ -67,8 +59,19 @@ impl Config {
         message: &str,
         hint: Option<&str>,
     ) -> ConfigProblem {
+        // `inputs: name` stands for a list, and has no index.
+        let path = match path.split_last() {
+            Some((Segment::Index(_), list)) if self.is_text(list) => list,
+            _ => path,
+        };
         let span = self.span(path, within);
         ConfigProblem::at(&self.document, span, format_path(path), message, hint)
+    }
+
+    fn is_text(&self, path: &[Segment]) -> bool {
+        self.root
+            .find(path)
+            .is_some_and(|found| found.node.as_str().is_some())
     }
 
     fn span(&self, path: &[Segment], within: Option<&Range<usize>>) -> Range<usize> {

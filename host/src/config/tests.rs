@@ -309,3 +309,26 @@ fn any_text_is_read_or_refused_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn every_option_of_the_source_is_documented() {
+    let reference = include_str!("../../../docs/reference/o365_audit.md");
+    for (option, prefix) in [("", ""), ("api", "api."), ("tls", "tls."), ("proxy", "proxy.")] {
+        let unknown = match option {
+            "" => "no_such_option: 1".to_owned(),
+            option => format!("{option}: {{no_such_option: 1}}"),
+        };
+        let message = errors(&format!("sources: {{a: {{type: o365_audit, {unknown}}}}}\n")).to_string();
+        let (_, keys) = message.split_once("the keys are ").expect("they are told");
+        let mut count = 0;
+        for key in keys.split('`').skip(1).step_by(2) {
+            count += 1;
+            let has_own = ["type", "api", "tls", "proxy"].contains(&key) && prefix.is_empty();
+            assert!(
+                has_own || reference.contains(&format!("| `{prefix}{key}` |")),
+                "{prefix}{key}"
+            );
+        }
+        assert!(count > 0, "{message}");
+    }
+}
