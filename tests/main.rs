@@ -24,3 +24,5 @@ mod once;
 mod signals;
 mod state;
 mod transform;
+#[cfg(unix)]
+mod warnings;

@@ -9,48 +9,25 @@ use reqwest::{
     Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_LENGTH, DATE, HeaderMap, RETRY_AFTER},
 };
-use url::Url;
 
 use crate::{
-    auth::{AuthError, Claims, TokenClient, is_link_local},
+    auth::{AuthError, Claims, TokenClient},
     budget::Budget,
     error::{ApiError, Class, Operation, chain, tidy},
+    network::Timeouts,
     plan::pages::{PageStep, Pages},
     stats::{Request, RequestOutcome, TenantStats},
     telemetry::{self, Limiter},
     types::{ContentType, TenantId, Window, bound},
-    url::{ApiBase, ApiUrl, is_loopback},
+    url::{ApiBase, ApiUrl},
     wire::{self, Descriptor, Subscription},
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest silence within a body.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
-const LIST_TIMEOUT: Duration = Duration::from_secs(100);
-/// A blob may be large: silence ends it sooner.
-const BLOB_TIMEOUT: Duration = Duration::from_mins(15);
 /// Longest page of a listing, and longest body of an error.
 const MAX_PAGE: usize = 64 * 1024 * 1024;
 const MAX_ERROR: usize = 64 * 1024;
 /// Whatever the service asks for, more is not believed; and whoever reckons with it need not fear an overflow.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
-
-/// One HTTP client for all tenants: the trusted certificates are read once.
-pub(crate) fn http_client(target: &Url) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("o365-source/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .pool_idle_timeout(Duration::from_secs(90));
-    // What stays on this machine, or on the platform below it, has no business with a proxy.
-    let builder = if is_loopback(target) || is_link_local(target) {
-        builder.no_proxy()
-    } else {
-        builder
-    };
-    builder.build()
-}
 
 /// The API for one tenant.
 #[derive(Debug)]
@@ -60,6 +37,7 @@ pub(crate) struct ApiClient {
     base: ApiBase,
     tokens: TokenClient,
     budget: Budget,
+    timeouts: Timeouts,
     clock: Arc<dyn Clock>,
     stats: Arc<TenantStats>,
     limiter: Limiter,
@@ -68,19 +46,20 @@ pub(crate) struct ApiClient {
 impl ApiClient {
     pub(crate) fn new(
         http: reqwest::Client,
-        tenant: TenantId,
         base: ApiBase,
         tokens: TokenClient,
         budget: Budget,
+        timeouts: Timeouts,
         clock: Arc<dyn Clock>,
         stats: Arc<TenantStats>,
     ) -> Self {
         Self {
             http,
-            tenant,
+            tenant: base.tenant().clone(),
             base,
             tokens,
             budget,
+            timeouts,
             clock,
             stats,
             limiter: Limiter::default(),
@@ -121,7 +100,9 @@ impl ApiClient {
     pub(crate) async fn subscriptions(&self) -> Result<Vec<Subscription>, ApiError> {
         let operation = Operation::ListSubscriptions;
         let url = self.base.operation("subscriptions/list", &[]);
-        let response = self.send(operation, Method::GET, &url, LIST_TIMEOUT).await?;
+        let response = self
+            .send(operation, Method::GET, &url, self.timeouts.request)
+            .await?;
         self.json(operation, response).await
     }
 
@@ -131,7 +112,12 @@ impl ApiClient {
             .base
             .operation("subscriptions/start", &[("contentType", content_type.as_str())]);
         let started = self
-            .send(Operation::StartSubscription, Method::POST, &url, LIST_TIMEOUT)
+            .send(
+                Operation::StartSubscription,
+                Method::POST,
+                &url,
+                self.timeouts.request,
+            )
             .await;
         match started {
             Ok(_) => Ok(()),
@@ -158,7 +144,9 @@ impl ApiClient {
         let mut descriptors = Vec::new();
         let mut pages = Pages::new(first);
         while let Some(url) = pages.current() {
-            let response = self.send(operation, Method::GET, url, LIST_TIMEOUT).await?;
+            let response = self
+                .send(operation, Method::GET, url, self.timeouts.request)
+                .await?;
             let next = next_page(response.headers())
                 .map(|text| self.base.pin(&text))
                 .transpose()?;
@@ -174,7 +162,7 @@ impl ApiClient {
 
     /// Asks for a blob; the body is still to be read.
     pub(crate) async fn fetch(&self, url: &ApiUrl) -> Result<Response, ApiError> {
-        self.send(Operation::FetchBlob, Method::GET, url, BLOB_TIMEOUT)
+        self.send(Operation::FetchBlob, Method::GET, url, self.timeouts.blob)
             .await
     }
 

@@ -18,6 +18,7 @@ mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ledger;
+mod network;
 mod pace;
 mod plan;
 mod quarantine;
@@ -34,8 +35,8 @@ pub use alarm::{Alarm, AlarmKind};
 pub use backfill::{Backfill, Left, RangeError};
 pub use check::{CheckStatus, Finding, TenantReport};
 pub use config::{
-    ApiConfig, Cloud, ManagedIdentityConfig, O365AuditConfig, SecretSource, TenantConfig,
-    TokenEndpointVersion,
+    ApiConfig, CertificateAlgorithm, Cloud, ManagedIdentityConfig, O365AuditConfig, ProxyConfig,
+    SecretSource, TenantConfig, TlsConfig, TokenEndpointVersion,
 };
 pub use error::{Incomplete, SourceError};
 pub use run::AuditSource;

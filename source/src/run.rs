@@ -17,13 +17,14 @@ use crate::{
     auth::{Credential, TokenClient, TokenSettings},
     backoff::Jitter,
     budget::{Budget, Start},
-    client::{ApiClient, http_client},
+    client::ApiClient,
     config::O365AuditConfig,
     dedupe::InFlight,
     error::{Incomplete, SourceError, chain},
     feed::{Feed, Shared, TenantShared},
     fetch::BodyRoom,
     ledger::{Configured, Ledger, RETRY_NOTICED_AFTER, ledger_path},
+    network::{Network, Timeouts},
     pace::Pace,
     quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
@@ -83,6 +84,7 @@ const EVICT_EVERY: Duration = Duration::from_hours(1);
 pub struct AuditSource {
     settings: Settings,
     credential: Credential,
+    network: Network,
     stats: Stats,
     path: PathBuf,
     quarantine: PathBuf,
@@ -95,6 +97,7 @@ impl AuditSource {
         let settings = Settings::new(config)?;
         settings.credential.check(&cx.config_dir, cx.clock.now())?;
         let credential = settings.credential.load(&cx.config_dir);
+        let network = settings.network.load(&cx.config_dir)?;
         let key = cx.key.as_str();
         if key.is_empty() || key.starts_with('.') || key.contains(['/', '\\']) {
             return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());
@@ -110,6 +113,7 @@ impl AuditSource {
         Ok(Self {
             settings,
             credential,
+            network,
             stats: config.stats.clone(),
             path,
             quarantine,
@@ -167,7 +171,8 @@ impl AuditSource {
             stagger,
         });
         let settings = &shared.settings;
-        let clients = Clients::new(settings, &self.credential, start).map_err(SourceError::HttpClient)?;
+        let clients = Clients::new(settings, &self.credential, &self.network, start)
+            .map_err(SourceError::HttpClient)?;
         let mut keys = Vec::new();
         for tenant in &settings.tenants {
             let tenant_shared = Arc::new(TenantShared {
@@ -292,6 +297,7 @@ async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), Kee
 pub(crate) struct Clients {
     login: reqwest::Client,
     api: reqwest::Client,
+    timeouts: Timeouts,
     start: Start,
 }
 
@@ -299,11 +305,13 @@ impl Clients {
     pub(crate) fn new(
         settings: &Settings,
         credential: &Credential,
+        network: &Network,
         start: Start,
     ) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            login: http_client(credential.issuer(&settings.authority))?,
-            api: http_client(&settings.resource)?,
+            login: network.client(credential.issuer(&settings.authority))?,
+            api: network.client(&settings.resource)?,
+            timeouts: settings.network.timeouts,
             start,
         })
     }
@@ -325,6 +333,7 @@ impl Clients {
                 application_id: settings.application_id.clone(),
                 resource: settings.resource.as_str().trim_end_matches('/').to_owned(),
                 credential: credential.clone(),
+                timeout: self.timeouts.request,
                 clock: Arc::clone(clock),
                 stats: Arc::clone(&stats),
             },
@@ -336,10 +345,10 @@ impl Clients {
             .unwrap_or_else(|| tenant.id.to_string());
         ApiClient::new(
             self.api.clone(),
-            tenant.id.clone(),
             ApiBase::new(&settings.resource, tenant.id.clone(), publisher),
             tokens,
             Budget::new(settings.requests_per_minute, self.start, Jitter::random()),
+            self.timeouts,
             Arc::clone(clock),
             stats,
         )

@@ -171,8 +171,9 @@ fn select(loaded: &Loaded, args: &Args) -> Result<(ComponentKey, O365AuditConfig
 /// Keeps the tenants and content types that were named.
 fn narrow(config: &mut O365AuditConfig, args: &Args) -> Result<(), Failed> {
     if !args.tenant.is_empty() {
-        let all = config.tenants.clone();
+        let all = config.all_tenants();
         config.tenants.clear();
+        config.tenant_id.clear();
         for wanted in &args.tenant {
             let found = all.iter().find(|tenant| {
                 tenant.id.eq_ignore_ascii_case(wanted)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Class;
+use crate::{error::Class, network};
 
 /// No token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,7 +75,8 @@ impl AuthError {
             Self::OtherTenant(_) => {
                 Some("check the tenant's id; a managed identity works for its own tenant only")
             }
-            Self::Transport { .. } | Self::Answer { .. } | Self::Sign | Self::Credential(_) => None,
+            Self::Transport { reason } => network::hint(reason),
+            Self::Answer { .. } | Self::Sign | Self::Credential(_) => None,
         }
     }
 }

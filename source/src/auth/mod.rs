@@ -31,6 +31,7 @@ use o365_core::{Clock, SensitiveString};
 use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 
+pub use self::certificate::CertificateAlgorithm;
 pub(crate) use self::{
     certificate::{CertificateFiles, InvalidCertificate},
     claims::Claims,
@@ -47,7 +48,6 @@ use crate::{
     types::TenantId,
 };
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Answers of the token endpoint are small.
 const MAX_ANSWER: usize = 256 * 1024;
 /// Waits after a refusal that only an operator can lift.
@@ -108,6 +108,8 @@ pub(crate) struct TokenClient {
     application_id: String,
     resource: String,
     credential: Credential,
+    /// Of a whole request.
+    timeout: Duration,
     clock: Arc<dyn Clock>,
     /// Held by whoever is asking for a token.
     asking: Semaphore,
@@ -135,6 +137,7 @@ pub(crate) struct TokenSettings<'a> {
     pub(crate) application_id: String,
     pub(crate) resource: String,
     pub(crate) credential: Credential,
+    pub(crate) timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stats: Arc<TenantStats>,
 }
@@ -156,6 +159,7 @@ impl TokenClient {
             application_id: settings.application_id,
             resource: settings.resource,
             credential: settings.credential,
+            timeout: settings.timeout,
             clock: settings.clock,
             asking: Semaphore::new(1),
             state: Mutex::default(),
@@ -243,7 +247,7 @@ impl TokenClient {
                 let renew_in = (life * 4 / 5).min(life.saturating_sub(Duration::from_mins(5)).max(life / 2));
                 state.serial += 1;
                 let token = Token {
-                    claims: Claims::read(answer.access_token.expose()),
+                    claims: answer.claims,
                     secret: answer.access_token,
                     serial: state.serial,
                     renew_at: asked_at + renew_in,
@@ -298,7 +302,7 @@ impl TokenClient {
             })?;
             stats.set_certificate_expires(certificate.not_after());
             certificate
-                .assertion(&audience, &application_id, now)
+                .assertion(files.algorithm, &audience, &application_id, now)
                 .ok_or(AuthError::Sign)
         })
         .await
@@ -381,7 +385,7 @@ impl TokenClient {
         let (request, assertion) = self.prepare().await?;
         let mut response = request
             .header(reqwest::header::ACCEPT, "application/json")
-            .timeout(REQUEST_TIMEOUT)
+            .timeout(self.timeout)
             .send()
             .await
             .map_err(transport)?;
@@ -400,10 +404,10 @@ impl TokenClient {
         if status.is_success() {
             let answer = answer::Answer::read(&body, self.clock.now())
                 .map_err(|reason| AuthError::Answer { reason })?;
-            let tid = Claims::read(answer.access_token.expose()).and_then(|claims| claims.tid);
+            let tid = answer.claims.as_ref().and_then(|claims| claims.tid.as_deref());
             return match tid {
                 Some(other) if !other.eq_ignore_ascii_case(self.tenant.as_str()) => {
-                    Err(AuthError::OtherTenant(tidy(&other)))
+                    Err(AuthError::OtherTenant(tidy(other)))
                 }
                 _ => Ok(answer),
             };

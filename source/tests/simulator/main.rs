@@ -4,6 +4,8 @@ mod collectors;
 mod complete;
 mod credential;
 mod faults;
+mod gateway;
+mod network;
 mod numbers;
 mod rate;
 mod restart;
