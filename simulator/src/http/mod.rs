@@ -115,7 +115,12 @@ pub(crate) async fn handle(
     apply_to_world(&app, &call, &actions);
     let reply = match send::whole_answer(&app, &call, &actions) {
         Some(reply) => {
-            note(&app, &call);
+            // Whoever is told that nothing works may try again.
+            let in_vain = matches!(reply.status, 408 | 429 | 500..)
+                || actions
+                    .iter()
+                    .any(|action| matches!(action, Action::Throttle { .. }));
+            note(&app, &call, in_vain);
             reply
         }
         None => operate(&app, &call, &actions).await,
@@ -142,7 +147,7 @@ fn apply_to_world(app: &App, call: &Call, actions: &[Action]) {
 }
 
 /// What the report knows of every request, also of one that a fault answers.
-fn note(app: &App, call: &Call) {
+fn note(app: &App, call: &Call, in_vain: bool) {
     let operation = call.route.operation();
     if matches!(call.route, Route::Api { .. }) {
         if call.bearer().is_none() {
@@ -153,7 +158,7 @@ fn note(app: &App, call: &Call) {
         }
         page::note_requested(app, call);
         if operation == Operation::Start {
-            subscriptions::note_start(app, call);
+            subscriptions::note_start(app, call, in_vain);
         }
     }
 }
@@ -181,7 +186,7 @@ async fn operate(app: &Arc<App>, call: &Call, actions: &[Action]) -> Reply {
             content_id,
             ..
         } => {
-            note(app, call);
+            note(app, call, false);
             let access = match gate::enter(app, call) {
                 Ok(access) => access,
                 Err(reply) => return reply,

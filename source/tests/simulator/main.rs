@@ -6,4 +6,5 @@ mod credential;
 mod faults;
 mod rate;
 mod restart;
+mod starts;
 mod world;
