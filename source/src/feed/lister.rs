@@ -20,9 +20,13 @@ use crate::{
 
 /// Documented: after a start request, wait so long before the next.
 const START_COOLDOWN: TimeDelta = TimeDelta::minutes(15);
-/// Attempts at one window before the next one has its turn.
-const WINDOW_ATTEMPTS: u32 = 3;
-/// Windows that may fail in a row before the cycle is given up.
+/// Of those that the service has answered with an error of its own, or not at all, so many count as one: nothing was
+/// started, as the list of subscriptions says before each.
+const START_TRIES: u32 = 5;
+/// How often a window is listed at once from its first page again, because another page's address had gone stale.
+const STALE_PAGES: u32 = 3;
+/// Windows that may fail in a row before the cycle is given up. A window that fails is not waited for: the others come
+/// first, and the next cycle has what is left.
 const SKIPS: u32 = 2;
 /// Clocks that differ more are a reason for a refused window.
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(1);
@@ -61,7 +65,9 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
         feed,
         planner: Planner::new(feed.shared.settings.plan, feed.row.progress),
         start_attempt: feed.row.start_attempt,
+        failed_starts: 0,
         time: Time::Ours,
+        unlisted: usize::MAX,
     };
     if !feed.once() {
         let shared = &feed.shared;
@@ -69,9 +75,11 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
     }
     let mut failures = 0;
     loop {
+        let unlisted = lister.unlisted;
         let wait = match lister.cycle().await? {
             Cycle::Complete => {
                 failures = 0;
+                lister.unlisted = usize::MAX;
                 feed.stats.set_failure(None);
                 if feed.once() {
                     return Ok(End::Complete);
@@ -82,6 +90,11 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
             Cycle::Again => continue,
             Cycle::Failed(failure) => {
                 failures += 1;
+                if lister.unlisted < unlisted {
+                    // What makes progress need not become slower.
+                    failures = 1;
+                    feed.touch();
+                }
                 let (wait, lasting, reason) = judge(feed, &failure, failures);
                 feed.stats.set_failure(Some(reason.clone()));
                 feed.shared
@@ -117,10 +130,10 @@ fn judge(feed: &Feed, failure: &Failure, failures: u32) -> (Duration, bool, Stri
             let reason = feed.explain(error);
             match error.class() {
                 Class::Transient { retry_after } => {
-                    (TRANSIENT.wait(failures, retry_after, jitter), false, reason)
+                    (feed.wait(TRANSIENT, failures, retry_after), false, reason)
                 }
                 Class::Throttled { .. } | Class::NoSubscription | Class::StalePage => {
-                    (TRANSIENT.wait(failures + 2, None, jitter), false, reason)
+                    (feed.wait(TRANSIENT, failures + 2, None), false, reason)
                 }
                 Class::Unauthorized | Class::Permission | Class::Bug | Class::Window | Class::TooMuch => {
                     (SLOW.wait(failures, None, jitter), true, reason)
@@ -135,7 +148,11 @@ struct Lister<'a> {
     feed: &'a Feed,
     planner: Planner,
     start_attempt: Option<DateTime<Utc>>,
+    /// Starts without effect since then.
+    failed_starts: u32,
     time: Time,
+    /// Windows that the last cycle, which was not complete, has left.
+    unlisted: usize,
 }
 
 /// Whose clock windows are planned with.
@@ -183,12 +200,13 @@ impl Lister<'_> {
                             .await?;
                     }
                     Effect::List(next) => window = Some(next),
-                    Effect::Done { complete: true } => return Ok(Cycle::Complete),
-                    Effect::Done { complete: false } if self.time == Time::Switching => {
+                    Effect::Done { left: 0 } => return Ok(Cycle::Complete),
+                    Effect::Done { .. } if self.time == Time::Switching => {
                         self.time = Time::Theirs;
                         return Ok(Cycle::Again);
                     }
-                    Effect::Done { complete: false } => {
+                    Effect::Done { left } => {
+                        self.unlisted = left;
                         let error = failure.unwrap_or(ApiError::EndlessPages(0));
                         return Ok(Cycle::Failed(Failure::Api(error)));
                     }
@@ -203,7 +221,10 @@ impl Lister<'_> {
                     skipped = 0;
                     found = self.blobs(window, descriptors);
                     add(&self.feed.stats.windows_listed, 1);
-                    self.feed.touch();
+                    // Later cycles list parts again, which is no progress.
+                    if self.unlisted == usize::MAX {
+                        self.feed.touch();
+                    }
                     Input::Listed
                 }
                 Listed::Not(next, error) => {
@@ -221,7 +242,6 @@ impl Lister<'_> {
     /// Lists a window, as often as makes sense now.
     async fn window(&mut self, window: Window) -> Listed {
         let feed = self.feed;
-        let mut attempts = 0;
         let mut stale = 0;
         loop {
             let error = match feed
@@ -234,20 +254,13 @@ impl Lister<'_> {
                 Err(error) => error,
             };
             match error.class() {
-                Class::Transient { retry_after } => {
-                    attempts += 1;
-                    let wait = TRANSIENT.wait(attempts, retry_after, &feed.shared.jitter);
-                    if attempts >= WINDOW_ATTEMPTS || feed.gives_up(wait) {
-                        return Listed::Not(Input::Skip, error);
-                    }
-                    telemetry::window_failed(&feed.limiter, &feed.key, window, &error);
-                    sleep(wait).await;
-                }
                 // The budget makes everybody wait.
                 Class::Throttled { .. } if !feed.gives_up(Duration::ZERO) => {}
                 // A page's address has gone stale: the window again, from its first page.
-                Class::StalePage if stale < WINDOW_ATTEMPTS => stale += 1,
-                Class::StalePage => return Listed::Not(Input::Skip, error),
+                Class::StalePage if stale < STALE_PAGES => stale += 1,
+                Class::Transient { retry_after: None } | Class::StalePage => {
+                    return Listed::Not(Input::Skip, error);
+                }
                 Class::NoSubscription => {
                     feed.subscribed.store(false, Ordering::Relaxed);
                     return Listed::Not(Input::Abort, error);
@@ -260,7 +273,9 @@ impl Lister<'_> {
                     return Listed::Not(Input::Refused, error);
                 }
                 Class::TooMuch | Class::Unusable => return Listed::Not(Input::TooMuch, error),
-                Class::Throttled { .. }
+                // Who names a time is not asked for the next window before.
+                Class::Transient { retry_after: Some(_) }
+                | Class::Throttled { .. }
                 | Class::Unauthorized
                 | Class::Permission
                 | Class::Expired
@@ -296,11 +311,18 @@ impl Lister<'_> {
                 return Ok(Err(Failure::Cooling(feed.shared.pace.until(again))));
             }
         }
-        self.start_attempt = Some(now);
         let answer = client.start_subscription(feed.key.content_type).await;
-        // Remembered after the answer: a process that was killed before the request left must not wait a quarter of an
-        // hour at its next start. Killed between the two, it finds the subscription enabled.
-        feed.shared.ledger.start_attempted(feed.row.feed, now).await?;
+        let in_vain = answer
+            .as_ref()
+            .is_err_and(|error| matches!(error.class(), Class::Transient { .. } | Class::Throttled { .. }));
+        self.failed_starts = if in_vain { self.failed_starts + 1 } else { 0 };
+        if !in_vain || self.failed_starts >= START_TRIES {
+            self.failed_starts = 0;
+            self.start_attempt = Some(now);
+            // Remembered after the answer: a process that was killed before the request left must not wait a quarter of an
+            // hour at its next start. Killed between the two, it finds the subscription enabled.
+            feed.shared.ledger.start_attempted(feed.row.feed, now).await?;
+        }
         match answer {
             Ok(()) => {
                 telemetry::subscription_started(&feed.key);

@@ -38,6 +38,9 @@ use crate::{
 
 /// Waits after failures that pass by themselves.
 const TRANSIENT: Backoff = Backoff::secs(1, 300);
+/// Somebody waits for a run that has to end: it does not wait longer than this for what passes by itself, and gives up
+/// soon enough.
+const ONCE_CAP: Duration = Duration::from_secs(5);
 /// Waits after failures that only an operator can lift.
 const SLOW: Backoff = Backoff::secs(1_800, 1_800);
 
@@ -157,6 +160,16 @@ impl Feed {
 
     fn once(&self) -> bool {
         self.shared.mode == RunMode::Once
+    }
+
+    /// How long to wait after a failure that passes by itself.
+    fn wait(&self, backoff: Backoff, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let cap = if self.once() {
+            backoff.cap.min(ONCE_CAP)
+        } else {
+            backoff.cap
+        };
+        Backoff { cap, ..backoff }.wait(failures, retry_after, &self.shared.jitter)
     }
 
     fn touch(&self) {
