@@ -6,6 +6,7 @@
 mod bodies;
 mod listings;
 mod refusals;
+mod sustained;
 mod travel;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +71,10 @@ impl Scenario {
         let lab = self.lab().await;
         let handle = lab.simulator.handle();
         let blobs = handle.report().blobs;
-        handle.set_faults(FaultPlan::new((self.faults)(&blobs)));
+        handle.set_faults(FaultPlan {
+            seed: self.seed(),
+            rules: (self.faults)(&blobs),
+        });
         let truth = lab.existing();
         let lost = self.lost_events(&lab, &blobs);
         assert!(
@@ -127,12 +131,15 @@ impl Scenario {
         );
     }
 
+    /// It is of the name, so that every scenario has a world of its own, always the same.
+    fn seed(&self) -> u64 {
+        self.name
+            .bytes()
+            .fold(7, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()))
+    }
+
     async fn lab(&self) -> Lab {
-        // The seed is of the name, so that every scenario has a world of its own, always the same.
-        let seed = self.name.bytes().fold(7_u64, |seed, byte| {
-            seed.wrapping_mul(31).wrapping_add(byte.into())
-        });
-        let mut config = SimulatorConfig::demo(seed, 3, EVENTS);
+        let mut config = SimulatorConfig::demo(self.seed(), 3, EVENTS);
         config.events_per_blob = 8;
         (self.world)(&mut config);
         let lab = Lab::new(config, FILE).await;
