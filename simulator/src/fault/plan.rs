@@ -1,8 +1,10 @@
 //! Which request a rule meets.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::content_type::ContentType;
 use crate::fault::Action;
@@ -73,6 +75,10 @@ pub struct FaultRule {
     pub every: Option<u64>,
     /// Only so many in a hundred requests, chosen by the plan's seed: the same ones each time.
     pub percent: Option<u8>,
+    /// Only so many milliseconds of real time after the plan was set, or later: an outage begins.
+    pub after_ms: Option<u64>,
+    /// Only until so many milliseconds of real time after the plan was set: an outage ends.
+    pub until_ms: Option<u64>,
     /// Waits so many milliseconds of real time before anything else.
     pub delay_ms: u64,
     /// What happens. Left out: only the delay.
@@ -87,6 +93,15 @@ impl FaultRule {
             action: Some(action),
             ..Self::default()
         }
+    }
+
+    /// Whether it is time for this rule, so long after the plan was set.
+    fn is_on(&self, since: Duration) -> bool {
+        self.after_ms
+            .is_none_or(|after| since >= Duration::from_millis(after))
+            && self
+                .until_ms
+                .is_none_or(|until| since < Duration::from_millis(until))
     }
 
     fn meets(&self, facts: &Facts<'_>) -> bool {
@@ -155,9 +170,10 @@ pub(crate) struct Facts<'a> {
 }
 
 /// A plan and how often each rule was met so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FaultState {
     plan: FaultPlan,
+    since: Instant,
     /// (calls, strikes) per rule and counted subject.
     counters: HashMap<(usize, String), (u64, u64)>,
 }
@@ -166,6 +182,7 @@ impl FaultState {
     pub(crate) fn new(plan: FaultPlan) -> Self {
         Self {
             plan,
+            since: Instant::now(),
             counters: HashMap::new(),
         }
     }
@@ -173,13 +190,13 @@ impl FaultState {
     /// Counts the request and returns how long it waits, and what happens to it.
     pub(crate) fn decide(&mut self, facts: &Facts<'_>) -> (u64, Vec<Action>) {
         let (mut delay, mut actions) = (0, Vec::new());
-        let seed = self.plan.seed;
+        let (seed, since) = (self.plan.seed, self.since.elapsed());
         for (index, rule) in self
             .plan
             .rules
             .iter()
             .enumerate()
-            .filter(|(_, rule)| rule.meets(facts))
+            .filter(|(_, rule)| rule.is_on(since) && rule.meets(facts))
         {
             let tenant = facts.tenant.unwrap_or_default().to_ascii_lowercase();
             let subject = match rule.count {
@@ -325,6 +342,29 @@ mod tests {
         assert_ne!(of(1), of(2));
         // Not in a rhythm that a client's own could hide.
         assert!(of(1).windows(2).any(|pair| pair[1] - pair[0] == 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_begins_and_ends() {
+        let rule = FaultRule {
+            after_ms: Some(1_000),
+            until_ms: Some(3_000),
+            ..FaultRule::new(Operation::FetchBlob, Action::EmptyBody)
+        };
+        let mut state = FaultState::new(FaultPlan::new([rule]));
+        let facts = Facts {
+            operation: Operation::FetchBlob,
+            tenant: None,
+            content_type: None,
+            content_id: None,
+            page: None,
+        };
+        let mut strikes = Vec::new();
+        for _ in 0..4 {
+            strikes.push(state.decide(&facts).1.len());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(strikes, [0, 1, 1, 0]);
     }
 
     #[test]

@@ -109,8 +109,13 @@ pub(crate) async fn handle(
         content_id: call.route.content_id(),
         page: (operation == Operation::ListContent).then(|| page::number(&call)),
     });
-    if delay > 0 {
-        tokio::time::sleep(Duration::from_millis(delay)).await;
+    let hang = actions.iter().map(|action| match action {
+        Action::Hang { secs } => *secs,
+        _ => 0,
+    });
+    let delay = Duration::from_millis(delay) + Duration::from_secs(hang.sum());
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
     apply_to_world(&app, &call, &actions);
     let reply = match send::whole_answer(&app, &call, &actions) {
