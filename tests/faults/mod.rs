@@ -4,6 +4,7 @@
 //! feeds each, runs the real program, and is judged by the same rules.
 
 mod bodies;
+mod clocks;
 mod listings;
 mod refusals;
 mod sustained;
@@ -36,6 +37,10 @@ struct Scenario {
     name: &'static str,
     /// Changes of a world in which everything works.
     world: fn(&mut SimulatorConfig),
+    /// What is done to it before the run.
+    prepare: fn(&Lab),
+    /// What is done to it before the run after the faults.
+    afterwards: fn(&Lab),
     /// What goes wrong; the blobs are for the rules that name one.
     faults: fn(&[BlobReport]) -> Vec<FaultRule>,
     lost: Lost,
@@ -51,6 +56,8 @@ struct Scenario {
 const PASSES: Scenario = Scenario {
     name: "",
     world: |_| {},
+    prepare: |_| {},
+    afterwards: |_| {},
     faults: |_| Vec::new(),
     lost: Lost::Nothing,
     told: "",
@@ -70,6 +77,7 @@ impl Scenario {
         let name = self.name;
         let lab = self.lab().await;
         let handle = lab.simulator.handle();
+        (self.prepare)(&lab);
         let blobs = handle.report().blobs;
         handle.set_faults(FaultPlan {
             seed: self.seed(),
@@ -116,8 +124,10 @@ impl Scenario {
             }
         }
 
-        // Either way, another run repeats nothing.
+        // Either way, another run repeats nothing, and finds what has appeared since.
         handle.set_faults(FaultPlan::default());
+        (self.afterwards)(&lab);
+        let truth = lab.existing();
         let again = output(&mut lab.run(&["--once"])).await;
         let log = stderr(&again);
         let expected = if self.heals { truth } else { &truth - &lost };

@@ -28,8 +28,10 @@ const STALE_PAGES: u32 = 3;
 /// Windows that may fail in a row before the cycle is given up. A window that fails is not waited for: the others come
 /// first, and the next cycle has what is left.
 const SKIPS: u32 = 2;
-/// Clocks that differ more are a reason for a refused window.
+/// Clocks that differ more make a difference.
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(1);
+/// Who tells a time that is even further away is not believed, unless a window has been refused.
+const BELIEVED: TimeDelta = TimeDelta::days(1);
 
 /// How a cycle ended.
 #[derive(Debug)]
@@ -158,6 +160,7 @@ struct Lister<'a> {
 /// Whose clock windows are planned with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Time {
+    /// Ours, corrected by the service's if they differ.
     Ours,
     /// The service's, from the next cycle on: it has refused a window, and our clock differs.
     Switching,
@@ -173,9 +176,13 @@ enum Listed {
 impl Lister<'_> {
     fn now(&self) -> DateTime<Utc> {
         let now = self.feed.shared.pace.calendar();
+        let skew = self.feed.tenant.client.skew();
+        // Known before the first plan: the list of subscriptions came with it. A plan by the wrong time asks for what is
+        // refused, takes what it cannot ask for as a gap, or ends before now.
+        let differs = skew.abs() > MAX_SKEW && skew.abs() < BELIEVED;
         match self.time {
-            Time::Ours | Time::Switching => now,
-            Time::Theirs => now + self.feed.tenant.client.skew(),
+            Time::Ours | Time::Switching if !differs => now,
+            Time::Ours | Time::Switching | Time::Theirs => now + skew,
         }
     }
 
