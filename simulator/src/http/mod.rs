@@ -139,12 +139,11 @@ fn apply_to_world(app: &App, call: &Call, actions: &[Action]) {
     if actions.contains(&Action::DisableSubscription)
         && let Some(tenant) = call.route.tenant().and_then(|id| app.tenant_by_id(id))
     {
+        // Before the world is locked: it knows the content type of a blob.
+        let wanted = call.content_type(app);
         let mut world = lock(&app.world);
         for feed in world.feeds_of(tenant) {
-            if call
-                .content_type(app)
-                .is_none_or(|wanted| wanted == feed.content_type)
-            {
+            if wanted.is_none_or(|wanted| wanted == feed.content_type) {
                 feed.subscription.state = SubscriptionState::Disabled;
             }
         }
