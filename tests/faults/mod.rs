@@ -5,6 +5,7 @@
 
 mod bodies;
 mod clocks;
+mod disabled;
 mod listings;
 mod refusals;
 mod sustained;

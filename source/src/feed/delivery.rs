@@ -341,7 +341,7 @@ async fn failed(
         // The budget makes everybody wait.
         Class::Throttled { .. } => again(feed, blob, reason, Duration::ZERO, Why::Throttled).await,
         Class::NoSubscription => {
-            feed.subscribed.store(false, Ordering::Relaxed);
+            feed.lose_subscription();
             let wait = feed.wait(BLOB, blob.attempts + 6, None);
             again(feed, blob, reason, wait, Why::Transient).await
         }

@@ -1,7 +1,9 @@
 //! The half of a feed that lists: keeps the subscription enabled, performs what the planner says, and writes what it
 //! found into the ledger.
 
-use std::{sync::atomic::Ordering, time::Duration};
+mod subscription;
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
@@ -18,11 +20,6 @@ use crate::{
     wire::Descriptor,
 };
 
-/// Documented: after a start request, wait so long before the next.
-const START_COOLDOWN: TimeDelta = TimeDelta::minutes(15);
-/// Of those that the service has answered with an error of its own, or not at all, so many count as one: nothing was
-/// started, as the list of subscriptions says before each.
-const START_TRIES: u32 = 5;
 /// How often a window is listed at once from its first page again, because another page's address had gone stale.
 const STALE_PAGES: u32 = 3;
 /// Windows that may fail in a row before the cycle is given up. A window that fails is not waited for: the others come
@@ -84,7 +81,8 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
                 lister.unlisted = usize::MAX;
                 feed.stats.set_failure(None);
                 if feed.once() {
-                    return Ok(End::Complete);
+                    feed.end_listing();
+                    return lister.keep_subscribed().await;
                 }
                 let interval = feed.shared.settings.poll_interval;
                 feed.shared.jitter.between(interval * 19 / 20, interval)
@@ -269,7 +267,7 @@ impl Lister<'_> {
                     return Listed::Not(Input::Skip, error);
                 }
                 Class::NoSubscription => {
-                    feed.subscribed.store(false, Ordering::Relaxed);
+                    feed.lose_subscription();
                     return Listed::Not(Input::Abort, error);
                 }
                 Class::Window => {
@@ -288,55 +286,6 @@ impl Lister<'_> {
                 | Class::Expired
                 | Class::Bug => return Listed::Not(Input::Abort, error),
             }
-        }
-    }
-
-    /// Makes sure that there is a subscription. Lists first, since starting an enabled one may change it.
-    async fn subscribe(&mut self) -> Result<Result<(), Failure>, SourceError> {
-        let feed = self.feed;
-        if feed.subscribed.load(Ordering::Relaxed) {
-            return Ok(Ok(()));
-        }
-        let client = &feed.tenant.client;
-        match client.is_subscribed(feed.key.content_type).await {
-            // If the service does not say, the listing will.
-            Ok(Some(true) | None) => {
-                feed.subscribed.store(true, Ordering::Relaxed);
-                return Ok(Ok(()));
-            }
-            Ok(Some(false)) if feed.shared.settings.plan.range.is_some() => {
-                return Ok(Err(Failure::NotSubscribed));
-            }
-            Ok(Some(false)) => {}
-            Err(error) => return Ok(Err(Failure::Api(error))),
-        }
-        let now = feed.shared.pace.now();
-        if let Some(last) = self.start_attempt {
-            let again = last + START_COOLDOWN;
-            // A clock that was set back must not lock the feed out.
-            if now < again && now >= last {
-                return Ok(Err(Failure::Cooling(feed.shared.pace.until(again))));
-            }
-        }
-        let answer = client.start_subscription(feed.key.content_type).await;
-        let in_vain = answer
-            .as_ref()
-            .is_err_and(|error| matches!(error.class(), Class::Transient { .. } | Class::Throttled { .. }));
-        self.failed_starts = if in_vain { self.failed_starts + 1 } else { 0 };
-        if !in_vain || self.failed_starts >= START_TRIES {
-            self.failed_starts = 0;
-            self.start_attempt = Some(now);
-            // Remembered after the answer: a process that was killed before the request left must not wait a quarter of an
-            // hour at its next start. Killed between the two, it finds the subscription enabled.
-            feed.shared.ledger.start_attempted(feed.row.feed, now).await?;
-        }
-        match answer {
-            Ok(()) => {
-                telemetry::subscription_started(&feed.key);
-                feed.subscribed.store(true, Ordering::Relaxed);
-                Ok(Ok(()))
-            }
-            Err(error) => Ok(Err(Failure::Api(error))),
         }
     }
 

@@ -86,6 +86,10 @@ pub(crate) struct Feed {
     /// The subscription is known to be enabled.
     subscribed: AtomicBool,
     listing_ended: AtomicBool,
+    /// A request was answered with there being no subscription.
+    unsubscribed: Notify,
+    /// Nothing is left to be fetched in a run that has to end.
+    fetched: CancellationToken,
     /// Blobs that are on their way and not yet sent to their end.
     unsent: AtomicUsize,
     /// Nothing new will be sent: what only waits lets go of the pipeline.
@@ -126,6 +130,8 @@ impl Feed {
             wake: Notify::new(),
             subscribed: AtomicBool::new(false),
             listing_ended: AtomicBool::new(false),
+            unsubscribed: Notify::new(),
+            fetched: CancellationToken::new(),
             unsent: AtomicUsize::new(0),
             closing,
             progressed: Mutex::new(Instant::now()),
@@ -140,14 +146,18 @@ impl Feed {
     pub(crate) async fn run(self, out: SourceSender) -> Result<Option<String>, SourceError> {
         let list = async {
             let end = lister::run(&self).await;
-            self.listing_ended.store(true, Ordering::Release);
-            self.wake.notify_one();
+            self.end_listing();
             if end.is_err() {
                 self.shared.stop.cancel();
             }
             end
         };
-        let (listed, fetched) = futures_util::future::join(list, fetcher::run(&self, out)).await;
+        let fetch = async {
+            let end = fetcher::run(&self, out).await;
+            self.fetched.cancel();
+            end
+        };
+        let (listed, fetched) = futures_util::future::join(list, fetch).await;
         let reasons: Vec<_> = [listed?, fetched?]
             .into_iter()
             .filter_map(|end| match end {
@@ -156,6 +166,18 @@ impl Feed {
             })
             .collect();
         Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+    }
+
+    /// Nothing more is added to what there is to fetch.
+    fn end_listing(&self) {
+        self.listing_ended.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// The subscription is missing or disabled.
+    fn lose_subscription(&self) {
+        self.subscribed.store(false, Ordering::Relaxed);
+        self.unsubscribed.notify_one();
     }
 
     fn once(&self) -> bool {
