@@ -6,8 +6,11 @@
 mod bodies;
 mod clocks;
 mod disabled;
+mod foreign;
+mod late;
 mod listings;
 mod refusals;
+mod silence;
 mod sustained;
 mod travel;
 
