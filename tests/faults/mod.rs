@@ -11,6 +11,7 @@ mod late;
 mod listings;
 mod refusals;
 mod silence;
+mod sinks;
 mod sustained;
 mod travel;
 
