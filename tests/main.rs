@@ -22,4 +22,5 @@ mod memory;
 mod once;
 mod signals;
 mod state;
+mod tables;
 mod transform;

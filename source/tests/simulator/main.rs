@@ -4,6 +4,7 @@ mod collectors;
 mod complete;
 mod credential;
 mod faults;
+mod habits;
 mod patterns;
 mod rate;
 mod restart;
