@@ -3,6 +3,7 @@
 mod collectors;
 mod complete;
 mod credential;
+mod ending;
 mod faults;
 mod habits;
 mod patterns;
