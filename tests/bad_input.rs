@@ -117,3 +117,49 @@ async fn a_missing_file_and_a_wrong_argument() {
     let usage = output(host(home.path()).args(["run", "--confg", "none.yaml"])).await;
     assert_eq!(usage.status.code(), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_options_of_the_network_are_checked_where_they_stand_and_show_no_password() {
+    let home = tempfile::tempdir().unwrap();
+    let config = "sources:\n  in:\n    type: o365_audit\n    application_id: 11111111-1111-1111-1111-111111111111\n    \
+                  tenant_id: contoso\n    client_secret: x\n    content_type: Audit.Teams\n    \
+                  api: { connect_timeout: 0s }\n    tls: { ca_file: company-ca.pem }\n    \
+                  proxy: { https: \"proxy://collector:${PASSWORD}@proxy.example\" }\n"
+        .to_owned()
+        + SINK;
+    let told = async |config: &str| {
+        std::fs::write(home.path().join("pipeline.yaml"), config).unwrap();
+        let mut command = host(home.path());
+        command.args(["validate", "--config", "pipeline.yaml"]);
+        let output = output(command.env("PASSWORD", "hunter2")).await;
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(78), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+        told
+    };
+    let form = told(&config).await;
+    for says in [
+        "pipeline.yaml:5:16",
+        "`contoso`",
+        "pipeline.yaml:7:19",
+        "Audit.Teams",
+        "pipeline.yaml:8:29",
+        "choose from 1s to 5m",
+        "pipeline.yaml:10:21",
+        "is not a URL of a proxy",
+    ] {
+        assert!(form.contains(says), "no {says} in\n{form}");
+    }
+    // Files are read once the rest makes sense.
+    let config = config
+        .replace("contoso", "22222222-2222-2222-2222-222222222222")
+        .replace("Teams", "Exchange")
+        .replace("0s", "5s")
+        .replace("proxy://", "http://");
+    let missing = told(&config).await;
+    assert!(missing.contains("pipeline.yaml:9:21"), "{missing}");
+    assert!(missing.contains("company-ca.pem cannot be read"), "{missing}");
+    std::fs::write(home.path().join("company-ca.pem"), "").unwrap();
+    let empty = told(&config).await;
+    assert!(empty.contains("there is no certificate in"), "{empty}");
+}

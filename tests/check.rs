@@ -205,3 +205,39 @@ async fn beside_a_collection_the_ledger_is_in_use_and_a_bad_configuration_is_ref
     let ended = output(host(lab.dir.path()).args(["check", "--config", "none.yaml"])).await;
     assert_eq!(ended.status.code(), Some(78), "{}", stderr(&ended));
 }
+
+/// Libraries log too.
+#[tokio::test]
+async fn a_proxy_is_named_and_its_password_reaches_no_log() {
+    let lab = Lab::new(simulated(1), "  out: { type: blackhole, inputs: [ecs] }").await;
+    let config = std::fs::read_to_string(lab.path("pipeline.yaml")).unwrap();
+    let url = lab.simulator.base_url();
+    // The simulator is no proxy: it refuses, after it has seen who asks.
+    let proxy = url.replace("http://", "http://collector:hunter2@");
+    let config = config
+        .replace(&format!("\"{url}\""), "https://service.invalid")
+        .replace(
+            "    api: {",
+            &format!(
+                "    once_give_up_after: 1s\n    proxy: {{ https: \"{proxy}\", no_proxy: [] }}\n    api: {{"
+            ),
+        );
+    std::fs::write(lab.path("pipeline.yaml"), config).unwrap();
+    for command in [&["check"][..], &["run", "--once"]] {
+        let mut command = lab.command(command, &[]);
+        let output =
+            output(command.env("O365_LOG", "trace,reqwest=trace,hyper=trace,hyper_util=trace")).await;
+        let said = format!("{}{}", stderr(&output), String::from_utf8_lossy(&output.stdout));
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("TRACE"), "{said}");
+        assert!(said.contains("the proxy refuses the way to this host"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!said.contains("Y29sbGVjdG9yOmh1bnRlcjI"), "{said}");
+    }
+    let checked = output(&mut lab.command(&["check"], &[])).await;
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(
+        said.contains(&format!("the proxy {url} (`proxy.https`)")),
+        "{said}"
+    );
+}

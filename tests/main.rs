@@ -9,6 +9,7 @@
 
 mod support;
 
+mod api;
 mod backfill;
 mod bad_input;
 mod check;
@@ -24,3 +25,5 @@ mod signals;
 mod state;
 mod tables;
 mod transform;
+#[cfg(unix)]
+mod warnings;

@@ -12,7 +12,7 @@ use std::{
 use futures_util::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::event::EventBatch;
+use crate::{event::EventBatch, traffic::Traffic};
 
 /// How much may wait in a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +51,20 @@ pub fn channel(capacity: Capacity) -> (BatchSender, BatchReceiver) {
         events: Arc::new(Semaphore::new(capacity.events as usize)),
         bytes: Arc::new(Semaphore::new(capacity.bytes as usize)),
     };
+    let entered = Arc::new(Traffic::default());
     (
         BatchSender {
             sender,
             room: room.clone(),
             capacity,
+            entered: Arc::clone(&entered),
         },
-        BatchReceiver { receiver, room },
+        BatchReceiver {
+            receiver,
+            room,
+            entered,
+            left: Arc::default(),
+        },
     )
 }
 
@@ -70,6 +77,7 @@ struct Room {
 #[derive(Debug)]
 struct Queued {
     batch: EventBatch,
+    size: u64,
     _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
@@ -79,21 +87,22 @@ pub struct BatchSender {
     sender: mpsc::Sender<Queued>,
     room: Room,
     capacity: Capacity,
+    entered: Arc<Traffic>,
 }
 
 impl BatchSender {
-    /// Waits for room and sends. An empty batch is not sent.
+    /// Waits for room and sends. An empty batch is not sent. Returns the size of the batch in bytes, which may take a
+    /// walk through every document to find.
     ///
     /// # Cancel safety
     /// Not safe: a batch whose sending is given up counts as lost, and its source sends it again.
-    pub async fn send(&self, batch: EventBatch) -> Result<(), Closed> {
+    pub async fn send(&self, batch: EventBatch) -> Result<u64, Closed> {
         if batch.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let events = u32::try_from(batch.len())
-            .unwrap_or(u32::MAX)
-            .min(self.capacity.events);
-        let bytes = u32::try_from(batch.size())
+        let (count, size) = (batch.len() as u64, batch.size() as u64);
+        let events = u32::try_from(count).unwrap_or(u32::MAX).min(self.capacity.events);
+        let bytes = u32::try_from(size)
             .unwrap_or(u32::MAX)
             .clamp(1, self.capacity.bytes);
         // Always in this order, so that two senders cannot wait for each other.
@@ -108,10 +117,13 @@ impl BatchSender {
         self.sender
             .send(Queued {
                 batch,
+                size,
                 _room: (events, bytes),
             })
             .await
-            .map_err(|_| Closed)
+            .map_err(|_| Closed)?;
+        self.entered.add(count, size);
+        Ok(size)
     }
 }
 
@@ -120,15 +132,28 @@ impl BatchSender {
 pub struct BatchReceiver {
     receiver: mpsc::Receiver<Queued>,
     room: Room,
+    entered: Arc<Traffic>,
+    left: Arc<Traffic>,
 }
 
 impl BatchReceiver {
+    /// What was sent into the channel, and what was taken out of it: the difference waits.
+    pub fn traffic(&self) -> (Arc<Traffic>, Arc<Traffic>) {
+        (Arc::clone(&self.entered), Arc::clone(&self.left))
+    }
+
+    fn take(&self, queued: Queued) -> EventBatch {
+        self.left.add(queued.batch.len() as u64, queued.size);
+        queued.batch
+    }
+
     /// The next batch, or `None` at the end.
     ///
     /// # Cancel safety
     /// Safe: no batch is lost when the future is dropped.
     pub async fn recv(&mut self) -> Option<EventBatch> {
-        self.receiver.recv().await.map(|queued| queued.batch)
+        let queued = self.receiver.recv().await?;
+        Some(self.take(queued))
     }
 }
 
@@ -138,7 +163,7 @@ impl Stream for BatchReceiver {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<EventBatch>> {
         self.receiver
             .poll_recv(cx)
-            .map(|queued| queued.map(|queued| queued.batch))
+            .map(|queued| queued.map(|queued| self.take(queued)))
     }
 }
 
@@ -193,6 +218,23 @@ mod tests {
         let (sender, mut receiver) = channel(Capacity { events: 1, bytes: 1 });
         sender.send(batch(50)).await.unwrap();
         assert_eq!(receiver.recv().await.unwrap().len(), 50);
+    }
+
+    #[tokio::test]
+    async fn counts_what_enters_and_what_leaves() {
+        let (sender, mut receiver) = channel(Capacity::default());
+        let (entered, left) = receiver.traffic();
+        sender.send(batch(3)).await.unwrap();
+        sender.send(batch(2)).await.unwrap();
+        assert_eq!((entered.events(), left.events()), (5, 0));
+        receiver.recv().await.unwrap();
+        assert_eq!((entered.events(), left.events()), (5, 3));
+        drop(sender);
+        let rest: Vec<_> = futures_util::StreamExt::collect(receiver).await;
+        assert_eq!(rest.len(), 1);
+        assert_eq!(entered.events(), left.events());
+        assert_eq!(entered.bytes(), left.bytes());
+        assert!(entered.bytes() > 0);
     }
 
     #[tokio::test]

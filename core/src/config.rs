@@ -9,6 +9,7 @@ use std::{any::Any, fmt::Debug, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 
 use crate::{
+    ComponentError,
     clock::Clock,
     key::ComponentKey,
     sink::Sink,
@@ -189,4 +190,13 @@ pub trait SinkConfig: Debug + Send + Sync {
 
     /// Makes the sink, ready to run.
     async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError>;
+
+    /// Whether the destination can be reached now, as far as that can be seen without changing anything there: what was
+    /// found, in words. By default there is nothing to reach.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do about it.
+    async fn healthcheck(&self, _cx: &ComponentContext) -> Result<String, ComponentError> {
+        Ok("needs nothing".to_owned())
+    }
 }

@@ -14,6 +14,7 @@ mod sink;
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod traffic;
 mod transform;
 
 pub use buffer::{BatchReceiver, BatchSender, Capacity, Closed, channel};
@@ -25,6 +26,7 @@ pub use secret::SensitiveString;
 pub use shutdown::{ShutdownSignal, ShutdownTrigger};
 pub use sink::{Sink, StreamSink};
 pub use source::{RunMode, Source, SourceContext, SourceSender};
+pub use traffic::Traffic;
 pub use transform::{
     FailedEvent, Failure, FunctionTransform, OutputBuffer, SyncTransform, TaskTransform, Transform,
     TransformOutputs,

@@ -11,6 +11,7 @@ use crate::{
     event::EventBatch,
     key::ComponentKey,
     shutdown::ShutdownSignal,
+    traffic::Traffic,
 };
 
 /// A running source. It ends by itself when it has nothing more to give (a file, [`RunMode::Once`]), or soon after
@@ -48,12 +49,23 @@ pub struct SourceContext {
 
 /// The way out of a source; waits while the pipeline is full.
 #[derive(Clone)]
-pub struct SourceSender(BatchSender);
+pub struct SourceSender {
+    sender: BatchSender,
+    sent: Arc<Traffic>,
+}
 
 impl SourceSender {
     /// Wraps the sending end of a channel.
     pub fn new(sender: BatchSender) -> Self {
-        Self(sender)
+        Self {
+            sender,
+            sent: Arc::default(),
+        }
+    }
+
+    /// What was sent, by all clones together.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.sent)
     }
 
     /// Sends events downstream, waiting for room.
@@ -61,7 +73,10 @@ impl SourceSender {
     /// # Cancel safety
     /// Not safe: events whose sending is given up count as lost, and their status will be `Errored`.
     pub async fn send_batch(&self, batch: EventBatch) -> Result<(), Closed> {
-        self.0.send(batch).await
+        let events = batch.len() as u64;
+        let bytes = self.sender.send(batch).await?;
+        self.sent.add(events, bytes);
+        Ok(())
     }
 }
 

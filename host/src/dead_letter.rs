@@ -83,9 +83,9 @@ impl DeadLetters {
         }
     }
 
-    /// Gives the handle up, so that the writer can end, and keeps the number of letters written.
-    pub fn into_counter(self) -> impl Fn() -> u64 {
-        let count = self.count;
+    /// The number of letters written, without a handle: the writer can end.
+    pub fn counter(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let count = Arc::clone(&self.count);
         move || count.load(Ordering::Relaxed)
     }
 }

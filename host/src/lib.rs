@@ -1,12 +1,16 @@
 //! Runs Office 365 audit pipelines: sources, WebAssembly components, VRL programs, sinks.
 //!
 //! [`config`] reads what a person wrote, [`topology`] plans, builds and runs it, [`wasm`] is the sandbox,
-//! [`transforms`], [`sources`] and [`sinks`] are the components, [`cli`] are the commands.
+//! [`transforms`], [`sources`] and [`sinks`] are the components, [`api`] and [`metrics`] show how it is doing, [`cli`] are
+//! the commands.
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod encoding;
+pub mod folder;
+pub mod metrics;
 pub mod registry;
 pub mod sinks;
 pub mod sources;

@@ -122,6 +122,8 @@ pub struct SimulatorConfig {
     /// The RSA public keys (DER, `SubjectPublicKeyInfo`) that may sign client assertions. While empty, assertions are
     /// checked for everything except their signature.
     pub assertion_keys: Vec<Vec<u8>>,
+    /// The only algorithm that client assertions may be signed with, `PS256` or `RS256`. Without it both may.
+    pub assertion_algorithm: Option<String>,
     /// The issuers whose tokens the application trusts (federated credentials). They are for the audience
     /// `api://AzureADTokenExchange`; their signature is not looked at.
     pub federated_issuers: Vec<String>,
@@ -207,6 +209,7 @@ impl SimulatorConfig {
             application_id: random::guid(random::hash(&[seed, 3]), random::hash(&[seed, 4])),
             client_secret: format!("simulated~{:x}", random::hash(&[seed, 5]) >> 24),
             assertion_keys: Vec::new(),
+            assertion_algorithm: None,
             federated_issuers: Vec::new(),
             identity_header: None,
             public_url: None,

@@ -109,7 +109,7 @@ impl Backfill {
         }
         let records = LedgerReader::open(&path)?.feeds(now)?;
         let mut left = Left::default();
-        for tenant in &config.tenants {
+        for tenant in config.all_tenants() {
             for content_type in &config.content_type {
                 let record = records.iter().find(|record| {
                     record.tenant.eq_ignore_ascii_case(&tenant.id)

@@ -16,6 +16,7 @@ use crate::{
     client::ApiClient,
     config::O365AuditConfig,
     error::{ApiError, Class, chain},
+    network::{Route, on_the_way},
     plan::grid,
     run::Clients,
     settings::{Settings, Tenant},
@@ -127,23 +128,28 @@ impl O365AuditConfig {
         clock: Arc<dyn Clock>,
     ) -> Result<Vec<TenantReport>, BuildError> {
         let settings = Settings::new(self)?;
-        let credential = {
+        let (credential, network) = {
             let (settings, config_dir, now) = (settings.clone(), config_dir.to_owned(), clock.now());
             // Decrypting a key takes longer than an async thread should be held.
             tokio::task::spawn_blocking(move || {
                 settings.credential.check(&config_dir, now)?;
-                Ok::<_, Problem>(settings.credential.load(&config_dir))
+                let network = settings.network.load(&config_dir)?;
+                Ok::<_, Problem>((settings.credential.load(&config_dir), network))
             })
             .await
             .map_err(|_| Problem::new("", "reading the credential failed"))??
         };
-        let clients = Clients::new(&settings, &credential, Start::First).map_err(|error| {
+        let clients = Clients::new(&settings, &credential, &network, Start::First).map_err(|error| {
             Problem::new("", format!("the HTTP client cannot be made: {}", chain(&error)))
         })?;
         let probe = Probe {
             settings: &settings,
             credential: &credential,
             clients: &clients,
+            routes: Routes {
+                login: network.route(credential.issuer(&settings.authority)),
+                api: network.route(&settings.resource),
+            },
             clock: &clock,
         };
         let reports = stream::iter(&settings.tenants)
@@ -153,10 +159,17 @@ impl O365AuditConfig {
     }
 }
 
+/// The ways to the token endpoint and to the API.
+struct Routes {
+    login: Route,
+    api: Route,
+}
+
 struct Probe<'a> {
     settings: &'a Settings,
     credential: &'a Credential,
     clients: &'a Clients,
+    routes: Routes,
     clock: &'a Arc<dyn Clock>,
 }
 
@@ -164,7 +177,7 @@ impl Probe<'_> {
     async fn tenant(&self, tenant: &Tenant) -> TenantReport {
         let client = self
             .clients
-            .tenant(self.settings, self.credential, tenant, self.clock);
+            .tenant(self.settings, self.credential, tenant, self.clock, Arc::default());
         TenantReport {
             tenant: tenant.id.to_string(),
             name: tenant.name.clone(),
@@ -180,14 +193,14 @@ impl Probe<'_> {
                 findings.extend(self.token(claims.as_ref()));
             }
             Err(error) => {
-                findings.push(login_failed(&error));
+                findings.push(login_failed(&error, &self.routes));
                 return findings;
             }
         }
         let subscriptions = match client.subscriptions().await {
             Ok(subscriptions) => subscriptions,
             Err(error) => {
-                findings.push(api_failed("api", &error));
+                findings.push(api_failed("api", &error, &self.routes));
                 findings.extend(answered(&error).then(|| clock(client.skew())));
                 return findings;
             }
@@ -203,7 +216,7 @@ impl Probe<'_> {
                 let check = format!("{content_type} listing");
                 findings.push(match client.list_content(content_type, window).await {
                     Ok(blobs) => Finding::ok(check, format!("{} blob(s) in the last hour", blobs.len())),
-                    Err(error) => api_failed(check, &error),
+                    Err(error) => api_failed(check, &error, &self.routes),
                 });
             }
         }
@@ -309,15 +322,19 @@ fn answered(error: &ApiError) -> bool {
     matches!(error, ApiError::Answer { .. } | ApiError::Body { .. })
 }
 
-fn login_failed(error: &AuthError) -> Finding {
+fn login_failed(error: &AuthError, routes: &Routes) -> Finding {
     let advice = match error {
-        AuthError::Transport { reason } => on_the_way(reason, "api.authentication_endpoint"),
+        AuthError::Transport { reason } => on_the_way(reason, "api.authentication_endpoint", &routes.login),
         AuthError::OtherTenant(_) => error.advice().unwrap_or_default().to_owned(),
         AuthError::Credential(_) | AuthError::Sign => {
             "repair the credential that the option names".to_owned()
         }
         AuthError::Answer { .. } => {
-            "check `api.authentication_endpoint`; a proxy may have answered instead of the service".to_owned()
+            let proxy = routes
+                .login
+                .via()
+                .map_or_else(|| "a proxy".to_owned(), ToString::to_string);
+            format!("check `api.authentication_endpoint`; {proxy} may have answered instead of the service")
         }
         AuthError::Refused { code, .. } => match (error.advice(), code, error.class()) {
             (Some(advice), ..) => advice.to_owned(),
@@ -331,11 +348,11 @@ fn login_failed(error: &AuthError) -> Finding {
     Finding::fail("login", error.to_string(), advice)
 }
 
-fn api_failed(check: impl Into<String>, error: &ApiError) -> Finding {
+fn api_failed(check: impl Into<String>, error: &ApiError, routes: &Routes) -> Finding {
     if let ApiError::Auth(error) = error {
         return Finding {
             check: check.into(),
-            ..login_failed(error)
+            ..login_failed(error, routes)
         };
     }
     if let (ApiError::Answer { .. }, Class::Throttled { .. }) = (error, error.class()) {
@@ -347,7 +364,7 @@ fn api_failed(check: impl Into<String>, error: &ApiError) -> Finding {
         );
     }
     let advice = match (error, error.hint()) {
-        (ApiError::Transport { reason, .. }, _) => on_the_way(reason, "api.resource"),
+        (ApiError::Transport { reason, .. }, _) => on_the_way(reason, "api.resource", &routes.api),
         (_, Some(hint)) => hint.to_owned(),
         (_, None) => match error.class() {
             Class::Transient { .. } => "try again in a few minutes".to_owned(),
@@ -355,26 +372,6 @@ fn api_failed(check: impl Into<String>, error: &ApiError) -> Finding {
         },
     };
     Finding::fail(check, chain(error), advice)
-}
-
-/// What to do if a request did not arrive. The words are those of the HTTP client and of the system.
-fn on_the_way(reason: &str, option: &str) -> String {
-    let reason = reason.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&["dns error", "lookup address", "resolve"]) {
-        format!("the host's name is not known: check DNS on this machine, and `{option}`")
-    } else if has(&["certificate", "tls", "handshake"]) {
-        format!(
-            "no secure connection: check `{option}` and the clock, and that the certificates of a proxy that looks \
-             into TLS are trusted on this machine"
-        )
-    } else if has(&["refused"]) {
-        format!("nothing listens there, or a firewall refuses: check `{option}` and the proxy")
-    } else if has(&["timed out", "timeout", "unreachable"]) {
-        format!("the host does not answer: open the firewall to it, or configure a proxy; check `{option}`")
-    } else {
-        format!("the connection broke: check firewall and proxy, and `{option}`")
-    }
 }
 
 #[cfg(test)]
@@ -387,28 +384,5 @@ mod tests {
         let ahead = clock(TimeDelta::seconds(-61));
         assert_eq!(ahead.status, CheckStatus::Warn);
         assert_eq!(ahead.found, "61 s ahead of the service's");
-    }
-
-    #[test]
-    fn a_connection_that_fails_is_explained() {
-        for (reason, expect) in [
-            (
-                "error trying to connect: dns error: failed to lookup address",
-                "DNS",
-            ),
-            (
-                "tcp connect error: Connection refused (os error 111)",
-                "nothing listens",
-            ),
-            ("invalid peer certificate: UnknownIssuer", "no secure connection"),
-            ("operation timed out", "does not answer"),
-            ("connection closed before message completed", "broke"),
-        ] {
-            let advice = on_the_way(reason, "api.resource");
-            assert!(
-                advice.contains(expect) && advice.contains("api.resource"),
-                "{advice}"
-            );
-        }
     }
 }

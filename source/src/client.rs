@@ -1,13 +1,7 @@
 //! Requests to the API, with the rules that hold for every one of them (reference §4): budget, token, publisher,
 //! explicit timeouts, no redirects, one repetition with a new token after a 401.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use o365_core::Clock;
@@ -16,26 +10,21 @@ use reqwest::{
     header::{ACCEPT, CONTENT_LENGTH, DATE, HeaderMap, RETRY_AFTER},
 };
 use tokio::time::sleep;
-use url::Url;
 
 use crate::{
-    auth::{AuthError, Claims, TokenClient, is_link_local},
+    auth::{AuthError, Claims, TokenClient},
     backoff::{Backoff, Jitter},
     budget::Budget,
     error::{ApiError, Class, Operation, chain, tidy},
+    network::Timeouts,
     plan::pages::{PageStep, Pages},
+    stats::{Request, RequestOutcome, TenantStats},
     telemetry::{self, Limiter},
     types::{ContentType, TenantId, Window, bound},
-    url::{ApiBase, ApiUrl, is_loopback},
+    url::{ApiBase, ApiUrl},
     wire::{self, Descriptor, Subscription, next_page},
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest silence within a body.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
-const LIST_TIMEOUT: Duration = Duration::from_secs(100);
-/// A blob may be large: silence ends it sooner.
-const BLOB_TIMEOUT: Duration = Duration::from_mins(15);
 /// Longest page of a listing, and longest body of an error.
 const MAX_PAGE: usize = 64 * 1024 * 1024;
 const MAX_ERROR: usize = 64 * 1024;
@@ -46,23 +35,6 @@ const PAGE: Backoff = Backoff::secs(1, 8);
 /// Whatever the service asks for, more is not believed; and whoever reckons with it need not fear an overflow.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// One HTTP client for all tenants: the trusted certificates are read once.
-pub(crate) fn http_client(target: &Url) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("o365-source/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .pool_idle_timeout(Duration::from_secs(90));
-    // What stays on this machine, or on the platform below it, has no business with a proxy.
-    let builder = if is_loopback(target) || is_link_local(target) {
-        builder.no_proxy()
-    } else {
-        builder
-    };
-    builder.build()
-}
-
 /// The API for one tenant.
 #[derive(Debug)]
 pub(crate) struct ApiClient {
@@ -71,9 +43,9 @@ pub(crate) struct ApiClient {
     base: ApiBase,
     tokens: TokenClient,
     budget: Budget,
+    timeouts: Timeouts,
     clock: Arc<dyn Clock>,
-    /// Milliseconds that the service's clock is ahead of ours.
-    skew: AtomicI64,
+    stats: Arc<TenantStats>,
     limiter: Limiter,
     jitter: Jitter,
 }
@@ -81,20 +53,22 @@ pub(crate) struct ApiClient {
 impl ApiClient {
     pub(crate) fn new(
         http: reqwest::Client,
-        tenant: TenantId,
         base: ApiBase,
         tokens: TokenClient,
         budget: Budget,
+        timeouts: Timeouts,
         clock: Arc<dyn Clock>,
+        stats: Arc<TenantStats>,
     ) -> Self {
         Self {
             http,
-            tenant,
+            tenant: base.tenant().clone(),
             base,
             tokens,
             budget,
+            timeouts,
             clock,
-            skew: AtomicI64::new(0),
+            stats,
             limiter: Limiter::default(),
             jitter: Jitter::random(),
         }
@@ -102,7 +76,7 @@ impl ApiClient {
 
     /// How far the service's clock is ahead of ours, as the last answer's `Date` had it.
     pub(crate) fn skew(&self) -> TimeDelta {
-        TimeDelta::milliseconds(self.skew.load(Ordering::Relaxed))
+        self.stats.skew()
     }
 
     /// Gets a token, if there is none yet, and tells what it says of itself, if that can be read.
@@ -134,7 +108,9 @@ impl ApiClient {
     pub(crate) async fn subscriptions(&self) -> Result<Vec<Subscription>, ApiError> {
         let operation = Operation::ListSubscriptions;
         let url = self.base.operation("subscriptions/list", &[]);
-        let response = self.send(operation, Method::GET, &url, LIST_TIMEOUT).await?;
+        let response = self
+            .send(operation, Method::GET, &url, self.timeouts.request)
+            .await?;
         self.json(operation, response).await
     }
 
@@ -144,7 +120,12 @@ impl ApiClient {
             .base
             .operation("subscriptions/start", &[("contentType", content_type.as_str())]);
         let started = self
-            .send(Operation::StartSubscription, Method::POST, &url, LIST_TIMEOUT)
+            .send(
+                Operation::StartSubscription,
+                Method::POST,
+                &url,
+                self.timeouts.request,
+            )
             .await;
         match started {
             Ok(_) => Ok(()),
@@ -196,7 +177,9 @@ impl ApiClient {
     /// One page: the address of the next one, and the elements.
     async fn page(&self, url: &ApiUrl) -> Result<(Option<ApiUrl>, Vec<serde_json::Value>), ApiError> {
         let operation = Operation::ListContent;
-        let response = self.send(operation, Method::GET, url, LIST_TIMEOUT).await?;
+        let response = self
+            .send(operation, Method::GET, url, self.timeouts.request)
+            .await?;
         let next = next_page(response.headers())
             .map(|text| self.base.pin(&text))
             .transpose()?;
@@ -205,7 +188,7 @@ impl ApiClient {
 
     /// Asks for a blob; the body is still to be read.
     pub(crate) async fn fetch(&self, url: &ApiUrl) -> Result<Response, ApiError> {
-        self.send(Operation::FetchBlob, Method::GET, url, BLOB_TIMEOUT)
+        self.send(Operation::FetchBlob, Method::GET, url, self.timeouts.blob)
             .await
     }
 
@@ -234,17 +217,24 @@ impl ApiClient {
                 // The front end insists on a length.
                 request = request.header(CONTENT_LENGTH, "0").body("");
             }
-            let response = request
-                .send()
-                .await
-                .map_err(|error| transport(operation, error))?;
+            let response = request.send().await.map_err(|error| {
+                self.count(operation, RequestOutcome::TransportError);
+                transport(operation, error)
+            })?;
             self.note_date(response.headers());
-            if response.status().is_success() {
+            let status = response.status();
+            if status.is_success() {
+                self.count(operation, RequestOutcome::Ok);
                 self.budget.answered();
                 return Ok(response);
             }
             let error = failure(operation, response).await;
-            match error.class() {
+            let class = error.class();
+            self.count(
+                operation,
+                RequestOutcome::of_failure(class, Some(status.as_u16())),
+            );
+            match class {
                 Class::Unauthorized if !repeated => {
                     repeated = true;
                     self.tokens.discard(&token);
@@ -252,12 +242,17 @@ impl ApiClient {
                 }
                 Class::Throttled { retry_after } => {
                     let pause = self.budget.throttled(retry_after);
+                    self.stats.throttled(pause);
                     telemetry::throttled(&self.limiter, &self.tenant, pause);
                     return Err(error);
                 }
                 _ => return Err(error),
             }
         }
+    }
+
+    fn count(&self, operation: Operation, outcome: RequestOutcome) {
+        self.stats.requested(Request::Api(operation), outcome);
     }
 
     async fn json<T: serde::de::DeserializeOwned>(
@@ -281,7 +276,7 @@ impl ApiClient {
             return;
         };
         let skew = date - self.clock.now();
-        self.skew.store(skew.num_milliseconds(), Ordering::Relaxed);
+        self.stats.set_skew(skew);
         if skew.abs() > TimeDelta::minutes(1) {
             telemetry::clock_skew(&self.limiter, &self.tenant, skew);
         }

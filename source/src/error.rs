@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{auth::AuthError, ledger::LedgerError, types::FeedKey, url::RefusedUrl};
+use crate::{auth::AuthError, ledger::LedgerError, network, types::FeedKey, url::RefusedUrl};
 
 /// Longest text of the service that is kept.
 const MAX_TEXT: usize = 1024;
@@ -190,7 +190,8 @@ impl ApiError {
                 _ => None,
             },
             Self::TooLarge { .. } => Some("raise `max_blob_size`"),
-            Self::Transport { .. } | Self::Body { .. } | Self::Refused(_) | Self::EndlessPages(_) => None,
+            Self::Transport { reason, .. } => network::hint(reason),
+            Self::Body { .. } | Self::Refused(_) | Self::EndlessPages(_) => None,
         }
     }
 }

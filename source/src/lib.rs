@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod auth;
 mod backfill;
 mod backoff;
@@ -17,6 +18,7 @@ mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ledger;
+mod network;
 mod pace;
 mod plan;
 mod quarantine;
@@ -26,15 +28,17 @@ mod stats;
 mod telemetry;
 mod types;
 mod url;
+mod watch;
 mod wire;
 
+pub use alarm::{Alarm, AlarmKind};
 pub use backfill::{Backfill, Left, RangeError};
 pub use check::{CheckStatus, Finding, TenantReport};
 pub use config::{
-    ApiConfig, Cloud, ManagedIdentityConfig, O365AuditConfig, SecretSource, TenantConfig,
-    TokenEndpointVersion,
+    ApiConfig, CertificateAlgorithm, Cloud, ManagedIdentityConfig, O365AuditConfig, ProxyConfig,
+    SecretSource, TenantConfig, TlsConfig, TokenEndpointVersion,
 };
 pub use error::{Incomplete, SourceError};
 pub use run::AuditSource;
-pub use stats::{FeedSnapshot, Stats};
+pub use stats::{FeedSnapshot, LedgerView, RequestCount, Stats, TenantSnapshot};
 pub use types::{ContentType, FeedKey, InvalidTenantId, TenantId, UnknownContentType, Window};

@@ -17,20 +17,22 @@ use crate::{
     auth::{Credential, TokenClient, TokenSettings},
     backoff::Jitter,
     budget::{Budget, Start},
-    client::{ApiClient, http_client},
+    client::ApiClient,
     config::O365AuditConfig,
     dedupe::InFlight,
     error::{Incomplete, SourceError, chain},
     feed::{Feed, Shared, TenantShared},
     fetch::BodyRoom,
     ledger::{Configured, Ledger, RETRY_NOTICED_AFTER, ledger_path},
+    network::{Network, Timeouts},
     pace::Pace,
     quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
-    stats::Stats,
+    stats::{Stats, TenantStats},
     telemetry,
     types::FeedKey,
     url::ApiBase,
+    watch::Watch,
 };
 
 /// Time that each feed adds to the beginning of all.
@@ -82,6 +84,7 @@ const EVICT_EVERY: Duration = Duration::from_hours(1);
 pub struct AuditSource {
     settings: Settings,
     credential: Credential,
+    network: Network,
     stats: Stats,
     path: PathBuf,
     quarantine: PathBuf,
@@ -94,6 +97,7 @@ impl AuditSource {
         let settings = Settings::new(config)?;
         settings.credential.check(&cx.config_dir, cx.clock.now())?;
         let credential = settings.credential.load(&cx.config_dir);
+        let network = settings.network.load(&cx.config_dir)?;
         let key = cx.key.as_str();
         if key.is_empty() || key.starts_with('.') || key.contains(['/', '\\']) {
             return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());
@@ -109,6 +113,7 @@ impl AuditSource {
         Ok(Self {
             settings,
             credential,
+            network,
             stats: config.stats.clone(),
             path,
             quarantine,
@@ -166,12 +171,19 @@ impl AuditSource {
             stagger,
         });
         let settings = &shared.settings;
-        let clients = Clients::new(settings, &self.credential, start).map_err(SourceError::HttpClient)?;
+        let clients = Clients::new(settings, &self.credential, &self.network, start)
+            .map_err(SourceError::HttpClient)?;
         let mut keys = Vec::new();
         for tenant in &settings.tenants {
             let tenant_shared = Arc::new(TenantShared {
                 name: tenant.name.clone(),
-                client: clients.tenant(settings, &self.credential, tenant, &clock),
+                client: clients.tenant(
+                    settings,
+                    &self.credential,
+                    tenant,
+                    &clock,
+                    self.stats.tenant(&tenant.id),
+                ),
                 fetching: Semaphore::new(settings.fetch_concurrency),
                 in_flight: Arc::new(InFlight::default()),
             });
@@ -210,7 +222,13 @@ impl AuditSource {
         // The pipeline ends when the last feed lets go of it.
         drop(out);
         telemetry::started(feeds.len(), settings.tenants.len());
-        supervise(&shared, feeds).await
+        let mut watch = Watch::new(&self.path, self.stats, shared.pace.clone());
+        let ended = tokio::select! {
+            ended = supervise(&shared, feeds) => ended,
+            never = watch.run() => match never {},
+        };
+        watch.look().await;
+        ended
     }
 }
 
@@ -279,6 +297,7 @@ async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), Kee
 pub(crate) struct Clients {
     login: reqwest::Client,
     api: reqwest::Client,
+    timeouts: Timeouts,
     start: Start,
 }
 
@@ -286,11 +305,13 @@ impl Clients {
     pub(crate) fn new(
         settings: &Settings,
         credential: &Credential,
+        network: &Network,
         start: Start,
     ) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            login: http_client(credential.issuer(&settings.authority))?,
-            api: http_client(&settings.resource)?,
+            login: network.client(credential.issuer(&settings.authority))?,
+            api: network.client(&settings.resource)?,
+            timeouts: settings.network.timeouts,
             start,
         })
     }
@@ -301,6 +322,7 @@ impl Clients {
         credential: &Credential,
         tenant: &Tenant,
         clock: &Arc<dyn Clock>,
+        stats: Arc<TenantStats>,
     ) -> ApiClient {
         let tokens = TokenClient::new(
             self.login.clone(),
@@ -311,7 +333,9 @@ impl Clients {
                 application_id: settings.application_id.clone(),
                 resource: settings.resource.as_str().trim_end_matches('/').to_owned(),
                 credential: credential.clone(),
+                timeout: self.timeouts.request,
                 clock: Arc::clone(clock),
+                stats: Arc::clone(&stats),
             },
             Jitter::random(),
         );
@@ -321,11 +345,12 @@ impl Clients {
             .unwrap_or_else(|| tenant.id.to_string());
         ApiClient::new(
             self.api.clone(),
-            tenant.id.clone(),
             ApiBase::new(&settings.resource, tenant.id.clone(), publisher),
             tokens,
             Budget::new(settings.requests_per_minute, self.start, Jitter::random()),
+            self.timeouts,
             Arc::clone(clock),
+            stats,
         )
     }
 }

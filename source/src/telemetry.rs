@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    alarm::Alarm,
     auth::{AuthError, Claims},
     error::{ApiError, Operation, chain},
     types::{FeedKey, TenantId, Window},
@@ -261,6 +262,35 @@ pub(crate) fn quarantine_failed(reason: &str) {
     error!(
         error = reason,
         "the quarantine folder could not be written or tidied: blobs that make no sense are not kept as they came"
+    );
+}
+
+pub(crate) fn ledger_not_read(limiter: &Limiter, reason: &str) {
+    if let Some(repeated) = limiter.allow("ledger") {
+        warn!(
+            error = reason,
+            repeated, "the ledger could not be read: metrics of it are old"
+        );
+    }
+}
+
+pub(crate) fn alarm(alarm: &Alarm) {
+    error!(
+        alarm = alarm.kind.as_str(),
+        tenant = alarm.tenant,
+        content_type = alarm.content_type,
+        hint = alarm.kind.advice(),
+        "{}",
+        alarm.text
+    );
+}
+
+pub(crate) fn alarm_over(alarm: &Alarm) {
+    info!(
+        alarm = alarm.kind.as_str(),
+        tenant = alarm.tenant,
+        content_type = alarm.content_type,
+        "an alarm is over"
     );
 }
 

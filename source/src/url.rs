@@ -71,6 +71,10 @@ impl ApiBase {
         }
     }
 
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
     /// The URL of an operation, below `/activity/feed/`.
     pub(crate) fn operation(&self, operation: &str, query: &[(&str, &str)]) -> ApiUrl {
         let mut url = self.root.clone();

@@ -15,7 +15,11 @@ use o365_core::{
 use o365_source::{Backfill, Left, O365AuditConfig};
 use progress::Progress;
 
-use super::{EXIT_FAILED, EXIT_OK, Failed, pipeline, report, signals};
+use super::{
+    EXIT_FAILED, EXIT_OK, Failed,
+    pipeline::{self, Loaded},
+    report, signals,
+};
 use crate::{dead_letter::Target, topology};
 
 /// Share of the configured rate that a backfill takes, so that the collection goes on: one in so many.
@@ -61,7 +65,7 @@ pub(super) struct Args {
 pub(super) async fn backfill(args: Args) -> Result<u8, Failed> {
     let mut loaded = pipeline::load(&args.config)?;
     let now = SystemClock.now();
-    let (key, mut config) = select(&loaded.audits(), &args)?;
+    let (key, mut config) = select(&loaded, &args)?;
     let range = Backfill::new(args.from.at(now), args.to.at(now)).map_err(|error| usage(&error))?;
     range.check(&config, now).map_err(|error| usage(&error))?;
     config.backfill = Some(range);
@@ -154,37 +158,8 @@ fn text(time: DateTime<Utc>) -> String {
 }
 
 /// The source that is meant, changed as the command line says.
-fn select(
-    audits: &[(&ComponentKey, &O365AuditConfig)],
-    args: &Args,
-) -> Result<(ComponentKey, O365AuditConfig), Failed> {
-    let names = || {
-        let names: Vec<_> = audits.iter().map(|(key, _)| key.as_str()).collect();
-        names.join(", ")
-    };
-    let (key, config) = match (&args.source, audits) {
-        (_, []) => {
-            return Err(Failed::Usage(
-                "the configuration has no source of type `o365_audit`".to_owned(),
-            ));
-        }
-        (None, [only]) => *only,
-        (None, _) => {
-            return Err(Failed::Usage(format!(
-                "say which source is meant: --source with one of {}",
-                names()
-            )));
-        }
-        (Some(name), _) => *audits
-            .iter()
-            .find(|(key, _)| key.as_str() == name)
-            .ok_or_else(|| {
-                Failed::Usage(format!(
-                    "there is no source `{name}` of type `o365_audit`; there is {}",
-                    names()
-                ))
-            })?,
-    };
+fn select(loaded: &Loaded, args: &Args) -> Result<(ComponentKey, O365AuditConfig), Failed> {
+    let (key, config) = loaded.audit(args.source.as_deref())?;
     let mut config = config.clone();
     narrow(&mut config, args)?;
     config.api.max_requests_per_minute = args
@@ -196,8 +171,9 @@ fn select(
 /// Keeps the tenants and content types that were named.
 fn narrow(config: &mut O365AuditConfig, args: &Args) -> Result<(), Failed> {
     if !args.tenant.is_empty() {
-        let all = config.tenants.clone();
+        let all = config.all_tenants();
         config.tenants.clear();
+        config.tenant_id.clear();
         for wanted in &args.tenant {
             let found = all.iter().find(|tenant| {
                 tenant.id.eq_ignore_ascii_case(wanted)

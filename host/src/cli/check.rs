@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::Context;
-use o365_core::{Clock, ComponentKey, SystemClock};
+use o365_core::{
+    Clock, ComponentKey, RunMode, ShutdownSignal, SystemClock,
+    config::{ComponentContext, SinkConfig},
+};
 use o365_source::{
     CheckStatus, Finding,
     ledger::{ledger_in_use, ledger_path},
@@ -15,7 +18,11 @@ use o365_source::{
 use serde::Serialize;
 
 use super::{EXIT_FAILED, EXIT_OK, Failed, pipeline};
-use crate::topology::BuildFailure;
+use crate::{
+    dead_letter::Target,
+    folder::{Folder, writable},
+    topology::BuildFailure,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -43,18 +50,12 @@ pub(super) async fn check(args: Args) -> Result<u8, Failed> {
     let loaded = pipeline::load(&args.config)?;
     loaded.plan()?;
     let (data_dir, config_dir) = (&loaded.pipeline.data_dir, &loaded.pipeline.config_dir);
-    let audits = loaded.audits();
-    if audits.is_empty() {
-        return Err(Failed::Config(format!(
-            "error: {}: there is no source of type `o365_audit` to check",
-            args.config.display()
-        )));
-    }
+    let audits = loaded.some_audits()?;
     let mut rows = vec![Row {
         source: None,
         tenant: None,
         name: None,
-        finding: writable(data_dir),
+        finding: data_dir_finding(data_dir),
     }];
     for (key, config) in audits {
         rows.push(Row {
@@ -77,6 +78,16 @@ pub(super) async fn check(args: Args) -> Result<u8, Failed> {
             }));
         }
     }
+    let environment = pipeline::environment(None, RunMode::Once, ShutdownSignal::never(), Target::Stderr)?;
+    for (key, (_, config)) in &loaded.pipeline.sinks {
+        let cx = loaded.pipeline.context(key, &environment);
+        rows.push(Row {
+            source: Some(key.to_string()),
+            tenant: None,
+            name: None,
+            finding: sink(config.as_ref(), &cx).await,
+        });
+    }
     let text = if args.json {
         serde_json::to_string_pretty(&rows).context("writing JSON failed")? + "\n"
     } else {
@@ -91,26 +102,26 @@ pub(super) async fn check(args: Args) -> Result<u8, Failed> {
 }
 
 /// Whether files can be made in the data directory, or where it would be made.
-fn writable(data_dir: &Path) -> Finding {
-    let there = data_dir
-        .ancestors()
-        .map(|dir| {
-            if dir.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                dir
-            }
-        })
-        .find(|dir| dir.exists())
-        .unwrap_or(data_dir);
-    // A file without a name where the system has such, else it is gone at once.
-    match tempfile::tempfile_in(there) {
-        Ok(_) if there == data_dir => Finding::ok("data_dir", format!("{} is writable", data_dir.display())),
-        Ok(_) => Finding::ok("data_dir", format!("{} can be made", data_dir.display())),
-        Err(error) => Finding::fail(
+fn data_dir_finding(data_dir: &Path) -> Finding {
+    match writable(data_dir) {
+        Ok(Folder::There) => Finding::ok("data_dir", format!("{} is writable", data_dir.display())),
+        Ok(Folder::CanBeMade) => Finding::ok("data_dir", format!("{} can be made", data_dir.display())),
+        Err((at, error)) => Finding::fail(
             "data_dir",
-            format!("{} cannot be written: {error}", there.display()),
+            format!("{} cannot be written: {error}", at.display()),
             "give the user that runs this program the right to write there, or choose another `data_dir`",
+        ),
+    }
+}
+
+/// Whether a sink's destination can be reached.
+async fn sink(config: &dyn SinkConfig, cx: &ComponentContext) -> Finding {
+    match config.healthcheck(cx).await {
+        Ok(found) => Finding::ok("sink", found),
+        Err(error) => Finding::fail(
+            "sink",
+            error.to_string(),
+            "repair it before the collection starts: what cannot be delivered is fetched, and waits",
         ),
     }
 }

@@ -12,7 +12,7 @@ use o365_source::O365AuditConfig;
 
 use super::Failed;
 use crate::{
-    config::{self, Config, ConfigErrors, ConfigProblem},
+    config::{self, ApiConfig, Config, ConfigErrors, ConfigProblem},
     dead_letter::Target,
     registry::registry,
     topology::{BuildFailure, Environment, Pipeline, Plan, PlanProblem, plan},
@@ -24,20 +24,13 @@ pub(super) struct Loaded {
     config: Config,
     pub(super) pipeline: Pipeline,
     pub(super) grace: Duration,
+    pub(super) api: ApiConfig,
 }
 
 /// Reads a configuration file; nothing is built yet.
 pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     let env = |name: &str| std::env::var(name).ok();
     let mut config = config::load(path, &env, &registry()).map_err(|errors| render(&errors))?;
-    if config.api.enabled {
-        let problem = config.locate_path(
-            "api.enabled",
-            "this version has no API yet",
-            Some("set `enabled: false` or remove `api`"),
-        );
-        return Err(render(&ConfigErrors::from_problems(vec![problem])));
-    }
     let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
     let pipeline = Pipeline {
         sources: std::mem::take(&mut config.sources)
@@ -58,6 +51,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     };
     Ok(Loaded {
         grace: config.shutdown_grace,
+        api: config.api.clone(),
         config,
         pipeline,
     })
@@ -73,6 +67,43 @@ impl Loaded {
                 Some((key, config.downcast_ref()?))
             })
             .collect()
+    }
+
+    /// The Office 365 sources, of which there must be one.
+    pub(super) fn some_audits(&self) -> Result<Vec<(&ComponentKey, &O365AuditConfig)>, Failed> {
+        let audits = self.audits();
+        if audits.is_empty() {
+            let problem = self
+                .config
+                .locate_path("sources", "there is no source of type `o365_audit`", None);
+            return Err(render(&ConfigErrors::from_problems(vec![problem])));
+        }
+        Ok(audits)
+    }
+
+    /// The Office 365 source that `--source` names, or the only one.
+    pub(super) fn audit(&self, named: Option<&str>) -> Result<(&ComponentKey, &O365AuditConfig), Failed> {
+        let audits = self.some_audits()?;
+        let names = || {
+            let names: Vec<_> = audits.iter().map(|(key, _)| key.as_str()).collect();
+            names.join(", ")
+        };
+        match (named, audits.as_slice()) {
+            (None, [only]) => Ok(*only),
+            (None, _) => Err(Failed::Usage(format!(
+                "say which source is meant: --source with one of {}",
+                names()
+            ))),
+            (Some(name), _) => {
+                let found = audits.iter().find(|(key, _)| key.as_str() == name);
+                found.copied().ok_or_else(|| {
+                    Failed::Usage(format!(
+                        "--source {name}: there is no such source of type `o365_audit`, there is {}",
+                        names()
+                    ))
+                })
+            }
+        }
     }
 
     /// Resolves names.

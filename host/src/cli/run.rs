@@ -1,12 +1,17 @@
 //! `run`: the pipeline of a configuration file.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use o365_core::{RunMode, ShutdownTrigger};
 use tracing::{info, warn};
 
 use super::{EXIT_OK, Failed, pipeline, signals};
-use crate::{dead_letter::Target, topology};
+use crate::{
+    api,
+    dead_letter::Target,
+    metrics::{Metrics, MetricsFile},
+    topology,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,6 +22,11 @@ pub(super) struct Args {
     /// End when every feed has caught up with now and everything is delivered.
     #[arg(long)]
     once: bool,
+
+    /// Write the metrics into this file, every 15 seconds and at the end, for the textfile collector of Prometheus' node
+    /// exporter.
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args) -> Result<u8, Failed> {
@@ -34,17 +44,73 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let dead_letters = Target::Directory(loaded.pipeline.data_dir.join("dead-letters"));
     let data_dir = loaded.pipeline.data_dir.clone();
     let environment = pipeline::environment(Some(&data_dir), mode, shutdown.signal(), dead_letters)?;
+    // First, so that nothing begins if it cannot be shown.
+    let api = if loaded.api.enabled {
+        Some(api::bind(loaded.api.address).await?)
+    } else {
+        None
+    };
     let topology = match topology::build(&loaded.pipeline, &plan, &environment).await {
         Ok(topology) => topology,
         Err(failure) => return Err(loaded.refuse(&failure)),
     };
+    let audits: Vec<_> = loaded
+        .audits()
+        .into_iter()
+        .map(|(key, config)| (key.clone(), config.stats.clone()))
+        .collect();
+    let metrics = Arc::new(Metrics::new(
+        &topology,
+        audits.clone(),
+        Arc::clone(&environment.clock),
+    ));
+    let api = api.map(|bound| {
+        bound.serve(api::Shown {
+            metrics: Arc::clone(&metrics),
+            audits,
+            shutdown: shutdown.signal(),
+        })
+    });
+    let mut file = args.metrics_file.map(MetricsFile::new);
+    if let Some(file) = &file {
+        file.write(metrics.text()).await?;
+    }
+
     info!(config = %args.config.display(), data_dir = %data_dir.display(), "pipeline starts");
-    let letters = signals::under(&shutdown, topology.run(&shutdown, loaded.grace))
-        .await
-        .map_err(anyhow::Error::from)?;
+    let run = signals::under(&shutdown, topology.run(&shutdown, loaded.grace));
+    let ended = showing(run, &metrics, file.as_mut()).await;
+    metrics.ended(ended.is_ok());
+    if let Some(file) = &file {
+        // The run's own end matters more than that it could not be told.
+        refresh(file, &metrics).await;
+    }
+    if let Some(api) = api {
+        api.stop().await;
+    }
+    let letters = ended.map_err(anyhow::Error::from)?;
     if letters > 0 {
         warn!(letters, directory = %data_dir.join("dead-letters").display(), "events could not be processed and were kept");
     }
     info!("pipeline ended, everything is delivered");
     Ok(EXIT_OK)
+}
+
+/// Waits for the end of `run`, and meanwhile keeps the file of the metrics fresh.
+async fn showing<T>(run: impl Future<Output = T>, metrics: &Metrics, file: Option<&mut MetricsFile>) -> T {
+    let Some(file) = file else {
+        return run.await;
+    };
+    tokio::pin!(run);
+    loop {
+        tokio::select! {
+            ended = &mut run => return ended,
+            () = file.tick() => refresh(file, metrics).await,
+        }
+    }
+}
+
+async fn refresh(file: &MetricsFile, metrics: &Metrics) {
+    if let Err(error) = file.write(metrics.text()).await {
+        warn!(error = format!("{error:#}"), "the metrics are not up to date");
+    }
 }

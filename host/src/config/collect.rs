@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::{
     de::{Deserializer, Error, FORMS, Fault},
     node::{Entry, Kind, Node, Segment},
-    secrets::is_secret_name,
+    secrets::{Secrecy, is_secret_name},
     suggest::{listing, nearest},
 };
 
@@ -160,10 +160,7 @@ fn explain(
     let secret = found
         .as_ref()
         .is_some_and(|found| matches!(&found.node.kind, Kind::String(text) if text.secret))
-        || within.iter().chain(path).any(|segment| match segment {
-            Segment::Key(key) => is_secret_name(key),
-            Segment::Index(_) => false,
-        });
+        || secrecy(root, within, path) != Secrecy::Open;
     let own_place = || {
         value_span
             .clone()
@@ -225,6 +222,16 @@ fn explain(
         Fault::Placeholder => {}
     }
     finding
+}
+
+/// Of the place at `path` of a tree that itself is `within` another.
+fn secrecy(root: &Node, within: &[Segment], path: &[Segment]) -> Secrecy {
+    let above = within
+        .iter()
+        .fold(Secrecy::Open, |above, step| above.below(step, None));
+    path.iter().enumerate().fold(above, |above, (index, step)| {
+        above.below(step, root.find(&path[..=index]).map(|found| found.node))
+    })
 }
 
 /// How to write what is expected.

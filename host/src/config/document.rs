@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 use super::{
     node::{Kind, Node},
-    secrets::{find_secrets, secret_lines},
+    secrets::{Secrecy, find_secrets, secret_lines},
 };
 
 /// What stands for a secret.
@@ -51,7 +51,7 @@ impl Document {
             secret_texts: Vec::new(),
         };
         let mut spans = Vec::new();
-        find_secrets(root, false, text, &mut spans, &mut document.secret_texts);
+        find_secrets(root, Secrecy::Open, text, &mut spans, &mut document.secret_texts);
         // Longest first, so that no rest of a secret stays when another is a part of it.
         document
             .secret_texts
@@ -295,6 +295,41 @@ mod tests {
             Document::unread("test.yaml", text).redacted().text,
             "a: [\nclient_secret: **REDACTED**\n{\"token\" : **REDACTED**\npassword:\n  **REDACTED**\nb: x\nkey_passphrase = \
              **REDACTED**\nsecret: ${SECRET}\nsecret: **REDACTED**"
+        );
+    }
+
+    #[test]
+    fn shows_where_secrets_are_kept() {
+        let (document, _) = document(
+            "federated_token_file: /run/token\nclient_secret: {file: secret.txt, timeout: 5s}\nkey_passphrase:\n  \
+             command: [get, hunter2]\n  timeout: 5\n  more: {file: hunter2, timeout: hunter2}\ntoken_file: [hunter2]\n\
+             password: {a: {file: hunter2}, token: {file: b.txt}}\nsecret: [{file: hunter2}]\n",
+        );
+        assert_eq!(
+            document.redacted().text,
+            "federated_token_file: /run/token\nclient_secret: {file: secret.txt, timeout: 5s}\nkey_passphrase:\n  \
+             command: [**REDACTED**, **REDACTED**]\n  timeout: 5\n  more: {file: **REDACTED**, timeout: \
+             **REDACTED**}\ntoken_file: [**REDACTED**]\npassword: {a: {file: **REDACTED**}, token: {file: \
+             b.txt}}\nsecret: [{file: **REDACTED**}]\n"
+        );
+        assert_eq!(
+            document.clean("secret.txt cannot be read"),
+            "secret.txt cannot be read"
+        );
+    }
+
+    #[test]
+    fn hides_who_shows_himself_to_a_proxy() {
+        let text = "proxy:\n  https: http://u:hunter2@proxy:3128\n  http: \"http://u:p/@ss@proxy\"\n  no_proxy: a@b\n\
+                    url: https://host.example/path\nvar: http://${USER}:${PASSWORD}@proxy\n";
+        let expect = "proxy:\n  https: http://**REDACTED**@proxy:3128\n  http: \"http://**REDACTED**@proxy\"\n  no_proxy: \
+                      a@b\nurl: https://host.example/path\nvar: http://${USER}:${PASSWORD}@proxy\n";
+        let (document, _) = document(text);
+        assert_eq!(document.redacted().text, expect);
+        assert_eq!(Document::unread("test.yaml", text).redacted().text, expect);
+        assert_eq!(
+            document.clean("http://u:hunter2@proxy or `hunter2`"),
+            "http://**REDACTED**@proxy or `**REDACTED**`"
         );
     }
 

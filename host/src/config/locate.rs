@@ -33,15 +33,7 @@ impl Config {
     ) -> ConfigProblem {
         let mut path = self.component_path(key);
         path.push("inputs".into());
-        // `inputs: name` has no index.
-        if let Some(index) = input
-            && self
-                .root
-                .find(&path)
-                .is_some_and(|found| found.node.as_str().is_none())
-        {
-            path.push(Segment::Index(index));
-        }
+        path.extend(input.map(Segment::Index));
         self.problem(&path, None, message, hint)
     }
 
@@ -67,8 +59,19 @@ impl Config {
         message: &str,
         hint: Option<&str>,
     ) -> ConfigProblem {
+        // `inputs: name` stands for a list, and has no index.
+        let path = match path.split_last() {
+            Some((Segment::Index(_), list)) if self.is_text(list) => list,
+            _ => path,
+        };
         let span = self.span(path, within);
         ConfigProblem::at(&self.document, span, format_path(path), message, hint)
+    }
+
+    fn is_text(&self, path: &[Segment]) -> bool {
+        self.root
+            .find(path)
+            .is_some_and(|found| found.node.as_str().is_some())
     }
 
     fn span(&self, path: &[Segment], within: Option<&Range<usize>>) -> Range<usize> {
@@ -76,12 +79,14 @@ impl Config {
             let exact = within.and_then(|range| self.document.within(found.node, range));
             return exact.unwrap_or_else(|| place(found.node, found.key_span));
         }
-        // Not in the file: what is around it, by its key, since it is not the value that is wrong.
-        let around = (0..path.len())
-            .rev()
-            .find_map(|length| self.root.find(&path[..length]));
+        // Not in the file: what is around it, by its key, since it is not the value that is wrong. Items have no key.
         let start = self.root.span.start;
-        around.and_then(|found| found.key_span).unwrap_or(start..start)
+        (1..path.len())
+            .rev()
+            .find_map(|length| self.root.find(&path[..length]))
+            .map_or(start..start, |found| {
+                found.key_span.unwrap_or_else(|| found.node.span.clone())
+            })
     }
 }
 

@@ -2,10 +2,19 @@
 
 use std::ops::Range;
 
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Segment};
 
-/// Whether a key's, or a variable's, value must not be shown.
+/// Whether a key's, or a variable's, value must not be shown. Where a secret is kept is none.
 pub(super) fn is_secret_name(name: &str) -> bool {
+    !names_a_file(name) && has_secret_name(name)
+}
+
+fn names_a_file(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("_file") || name.ends_with("-file")
+}
+
+fn has_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace(['-', '_'], "");
     [
         "secret",
@@ -20,6 +29,37 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     .iter()
     .any(|part| name.contains(part))
         || name == "authorization"
+}
+
+/// Whether what stands at a place must not be shown, for the keys above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// It may be shown.
+    Open,
+    /// It is the value of a key with a secret's name.
+    Value,
+    /// It is somewhere below such a value.
+    Within,
+}
+
+impl Secrecy {
+    /// Of what is one step further down. The place of a secret, and how long is waited for it, are shown, unless the
+    /// form shows that something else is meant.
+    pub(super) fn below(self, step: &Segment, value: Option<&Node>) -> Self {
+        let is_scalar = value.is_some_and(|node| !matches!(node.kind, Kind::Map(_) | Kind::List(_)));
+        match step {
+            Segment::Key(key)
+                if is_scalar
+                    && (names_a_file(key)
+                        || self == Self::Value && matches!(key.as_str(), "file" | "timeout")) =>
+            {
+                Self::Open
+            }
+            Segment::Key(key) if has_secret_name(key) => Self::Value,
+            _ if self == Self::Open => Self::Open,
+            _ => Self::Within,
+        }
+    }
 }
 
 /// Whether a text is a reference to a variable and nothing else: it shows no secret, and helps when it is missing.
@@ -41,29 +81,44 @@ fn is_reference(raw: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
 }
 
+/// What stands between `://` and `@` of the URLs in a text: who asks, often with a password. The last `@` of a word
+/// counts, since a password may hold others.
+pub(super) fn user_infos(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, separator)| {
+        let start = at + separator.len();
+        let word = text[start..]
+            .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`'))
+            .next()?;
+        let user_info = &word[..word.rfind('@')?];
+        let is_secret = !user_info.is_empty() && !user_info.split(':').all(is_reference);
+        is_secret.then(|| start..start + user_info.len())
+    })
+}
+
 /// Secrets of a tree: where they stand, and what they are after interpolation.
 pub(super) fn find_secrets(
     node: &Node,
-    secret: bool,
+    secrecy: Secrecy,
     text: &str,
     spans: &mut Vec<Range<usize>>,
     texts: &mut Vec<String>,
 ) {
     match &node.kind {
         Kind::List(items) => {
-            for item in items {
-                find_secrets(item, secret, text, spans, texts);
+            for (index, item) in items.iter().enumerate() {
+                let secrecy = secrecy.below(&Segment::Index(index), Some(item));
+                find_secrets(item, secrecy, text, spans, texts);
             }
         }
         Kind::Map(entries) => {
             for entry in entries {
-                let secret = secret || is_secret_name(&entry.key);
-                find_secrets(&entry.value, secret, text, spans, texts);
+                let secrecy = secrecy.below(&entry.key.as_str().into(), Some(&entry.value));
+                find_secrets(&entry.value, secrecy, text, spans, texts);
             }
         }
         Kind::String(value) => {
             let shown = text.get(node.defined.clone()).unwrap_or_default();
-            if secret || value.secret || value.value.contains("PRIVATE KEY") {
+            if secrecy != Secrecy::Open || value.secret || value.value.contains("PRIVATE KEY") {
                 // Too short to be one, and replacing it would garble the message.
                 if value.value.len() >= 4 && !is_reference(&value.value) {
                     texts.push(value.value.clone());
@@ -71,9 +126,18 @@ pub(super) fn find_secrets(
                 if !is_reference(shown) {
                     spans.push(node.defined.clone());
                 }
+            } else {
+                let start = node.defined.start;
+                spans.extend(user_infos(shown).map(|range| start + range.start..start + range.end));
+                for range in user_infos(&value.value) {
+                    let user_info = &value.value[range];
+                    let password = user_info.split_once(':').map(|(_, password)| password);
+                    let secrets = [Some(user_info), password].into_iter().flatten();
+                    texts.extend(secrets.filter(|secret| secret.len() >= 4).map(str::to_owned));
+                }
             }
         }
-        Kind::Int(_) | Kind::Float(_) if secret => {
+        Kind::Int(_) | Kind::Float(_) if secrecy != Secrecy::Open => {
             spans.push(node.defined.clone());
             texts.extend(
                 text.get(node.defined.clone())
@@ -85,9 +149,10 @@ pub(super) fn find_secrets(
     }
 }
 
-/// Secrets of a text that is no tree: after a key with such a name, the rest of the line and deeper lines below it.
+/// Secrets of a text that is no tree: after a key with such a name, the rest of the line and deeper lines below it; and
+/// what URLs hold.
 pub(super) fn secret_lines(text: &str) -> Vec<Range<usize>> {
-    let mut spans = Vec::new();
+    let mut spans: Vec<_> = user_infos(text).collect();
     let mut at = 0;
     let mut below: Option<usize> = None;
     for line in text.split_inclusive('\n') {
@@ -151,6 +216,8 @@ mod tests {
             "application_id",
             "authentication_endpoint",
             "name",
+            "federated_token_file",
+            "AZURE_FEDERATED_TOKEN_FILE",
         ] {
             assert!(!is_secret_name(name), "{name}");
         }

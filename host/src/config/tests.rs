@@ -1,4 +1,4 @@
-//! The configuration as a whole, with components that have the shape of the real ones.
+//! The configuration as a whole, with the components of this program.
 
 use std::{
     fs,
@@ -6,231 +6,10 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-use o365_core::{
-    SensitiveString, Sink, Source, SourceContext, Transform,
-    config::{BuildError, ComponentContext, Description, Problem, SinkConfig, SourceConfig, TransformConfig},
-};
-use serde::Deserialize;
+use o365_core::config::Problem;
 
-use super::{Config, ConfigErrors, Format, Registry, load, parse};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct O365Audit {
-    application_id: String,
-    tenants: Vec<Tenant>,
-    #[serde(default)]
-    client_secret: Option<SensitiveString>,
-    #[serde(default)]
-    certificate: Option<PathBuf>,
-    #[serde(default)]
-    key: Option<PathBuf>,
-    #[serde(default)]
-    key_passphrase: Option<SensitiveString>,
-    #[serde(default)]
-    content_type: Option<OneOrMany>,
-    #[serde(default)]
-    api: Api,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct Tenant {
-    id: String,
-    #[serde(default)]
-    name: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "read for the errors")]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Api {
-    authentication_endpoint: String,
-    resource: String,
-    #[serde(with = "o365_core::duration")]
-    max_retention: Duration,
-    #[serde(with = "o365_core::duration")]
-    poll_interval: Duration,
-    max_requests_per_minute: u32,
-    #[serde(with = "o365_core::duration")]
-    max_query_size: Duration,
-}
-
-impl Default for Api {
-    fn default() -> Self {
-        Self {
-            authentication_endpoint: "https://login.microsoftonline.com/".to_owned(),
-            resource: "https://manage.office.com".to_owned(),
-            max_retention: Duration::from_hours(168),
-            poll_interval: Duration::from_mins(3),
-            max_requests_per_minute: 2000,
-            max_query_size: Duration::from_hours(24),
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stdin {}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct FileSource {
-    path: OneOrMany,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct Wasm {
-    module: String,
-    #[serde(default)]
-    options: serde_json::Value,
-    #[serde(default)]
-    watch: bool,
-    #[serde(default)]
-    memory_limit: Option<String>,
-    #[serde(default)]
-    deadline: Option<Timeout>,
-    #[serde(default)]
-    workers: Option<usize>,
-}
-
-#[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "read for the errors")]
-struct Timeout(#[serde(with = "o365_core::duration")] Duration);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct Remap {
-    #[serde(default)]
-    source: Option<String>,
-    #[serde(default)]
-    file: Option<PathBuf>,
-    #[serde(default)]
-    files: Vec<PathBuf>,
-    #[serde(default)]
-    timezone: Option<String>,
-    #[serde(default)]
-    drop_on_error: bool,
-    #[serde(default)]
-    drop_on_abort: bool,
-    #[serde(default)]
-    reroute_dropped: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct Console {
-    #[serde(default)]
-    target: Target,
-    #[serde(default)]
-    encoding: Encoding,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Target {
-    #[default]
-    Stdout,
-    Stderr,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Encoding {
-    codec: Codec,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Codec {
-    #[default]
-    Json,
-    Pretty,
-    Original,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct FileSink {
-    path: String,
-    #[serde(default)]
-    encoding: Encoding,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for the errors")]
-struct Blackhole {
-    #[serde(default)]
-    print_interval: Option<Timeout>,
-}
-
-fn description() -> Description {
-    Description {
-        component_type: "test",
-        summary: String::new(),
-        outputs: Vec::new(),
-    }
-}
-
-fn not_built() -> BuildError {
-    Problem::new("", "is only read").into()
-}
-
-macro_rules! components {
-    ($trait:ident, $context:ty, $built:ty, $($type:ty),+) => {
-        $(#[async_trait]
-        impl $trait for $type {
-            fn describe(&self) -> Description {
-                description()
-            }
-
-            components!(validate $trait);
-
-            async fn build(&self, _: $context) -> Result<$built, BuildError> {
-                Err(not_built())
-            }
-        })+
-    };
-    (validate TransformConfig) => {};
-    (validate $trait:ident) => {
-        fn validate(&self, _: &ComponentContext) -> Vec<Problem> {
-            Vec::new()
-        }
-    };
-}
-
-components!(SourceConfig, SourceContext, Source, O365Audit, Stdin, FileSource);
-components!(TransformConfig, &ComponentContext, Transform, Wasm, Remap);
-components!(SinkConfig, &ComponentContext, Sink, Console, FileSink, Blackhole);
-
-fn registry() -> Registry {
-    Registry::new()
-        .source::<O365Audit>("o365_audit")
-        .source::<Stdin>("stdin")
-        .source::<FileSource>("file")
-        .transform::<Wasm>("wasm")
-        .transform::<Remap>("remap")
-        .sink::<Console>("console")
-        .sink::<FileSink>("file")
-        .sink::<Blackhole>("blackhole")
-}
+use super::{Config, ConfigErrors, Format, load, parse};
+use crate::registry::registry;
 
 const SECRET: &str = "s3cr3t-of-the-environment";
 
@@ -451,6 +230,11 @@ fn problems_of_components_get_their_place() {
     );
     check(
         "o365",
+        Problem::new("tenants[0].name", "is missing"),
+        "test.yaml:6:9: sources.o365.tenants[0].name: is missing",
+    );
+    check(
+        "o365",
         Problem::new("api.resource", "no TLS"),
         "test.yaml:2:3: sources.o365.api.resource: no TLS",
     );
@@ -523,5 +307,28 @@ fn any_text_is_read_or_refused_without_a_panic() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn every_option_of_the_source_is_documented() {
+    let reference = include_str!("../../../docs/reference/o365_audit.md");
+    for (option, prefix) in [("", ""), ("api", "api."), ("tls", "tls."), ("proxy", "proxy.")] {
+        let unknown = match option {
+            "" => "no_such_option: 1".to_owned(),
+            option => format!("{option}: {{no_such_option: 1}}"),
+        };
+        let message = errors(&format!("sources: {{a: {{type: o365_audit, {unknown}}}}}\n")).to_string();
+        let (_, keys) = message.split_once("the keys are ").expect("they are told");
+        let mut count = 0;
+        for key in keys.split('`').skip(1).step_by(2) {
+            count += 1;
+            let has_own = ["type", "api", "tls", "proxy"].contains(&key) && prefix.is_empty();
+            assert!(
+                has_own || reference.contains(&format!("| `{prefix}{key}` |")),
+                "{prefix}{key}"
+            );
+        }
+        assert!(count > 0, "{message}");
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use append::Appender;
 use async_trait::async_trait;
-use chrono::format::{Item, StrftimeItems};
+use chrono::{
+    DateTime, Utc,
+    format::{Item, StrftimeItems},
+};
 use futures_util::{StreamExt, stream::BoxStream};
 use o365_core::{
     Clock, ComponentError, EventBatch, EventStatus, Sink, StreamSink,
@@ -17,7 +20,7 @@ use o365_core::{
 };
 use serde::Deserialize;
 
-use crate::encoding::Encoding;
+use crate::{encoding::Encoding, folder::writable};
 
 /// Batches that are written together when they are waiting anyway: one fsync for all of them.
 const GROUP_BATCHES: usize = 64;
@@ -75,6 +78,33 @@ impl SinkConfig for FileConfig {
             open: None,
         }))
     }
+
+    async fn healthcheck(&self, cx: &ComponentContext) -> Result<String, ComponentError> {
+        let path = path_at(&self.path, cx.clock.now());
+        tokio::task::spawn_blocking(move || can_append(&path)).await?
+    }
+}
+
+/// Whether the file that would be written now can be appended to, or made.
+fn can_append(path: &Path) -> Result<String, ComponentError> {
+    let refused = |at: &Path, error: std::io::Error| {
+        format!(
+            "`{}` cannot be written: {error}; give the user that runs this program the right to write there, or choose \
+             another `path`",
+            at.display()
+        )
+    };
+    if path.exists() {
+        let opened = std::fs::OpenOptions::new().append(true).open(path);
+        opened.map_err(|error| refused(path, error))?;
+        return Ok(format!("`{}` can be appended to", path.display()));
+    }
+    writable(path.parent().unwrap_or(path)).map_err(|(at, error)| refused(at, error))?;
+    Ok(format!("`{}` can be made", path.display()))
+}
+
+fn path_at(template: &str, now: DateTime<Utc>) -> PathBuf {
+    PathBuf::from(now.format(template).to_string())
 }
 
 struct FileSink {
@@ -104,7 +134,7 @@ impl StreamSink for FileSink {
                         .for_each(|event| codec.encode(event, false, &mut text));
                     group.push(batch);
                 }
-                let path = PathBuf::from(self.clock.now().format(&self.path).to_string());
+                let path = path_at(&self.path, self.clock.now());
                 text = self.append(&path, text).await.map_err(|error| {
                     format!(
                         "writing to `{}` failed: {error}; make room or fix the permissions and start again, \

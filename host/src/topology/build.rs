@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use o365_core::{
     BatchReceiver, BatchSender, Capacity, Clock, ComponentError, ComponentKey, RunMode, ShutdownSignal, Sink,
-    Source, SourceContext, SourceSender, Transform, channel,
+    Source, SourceContext, SourceSender, Traffic, Transform, channel,
     config::{BuildError, ComponentContext, Problem, Services},
 };
 
 use super::{
     OutputId, Pipeline, Plan,
     fanout::Fanout,
+    meter::Meters,
     run::{Task, Topology},
     stage::{self, StageOutputs},
 };
@@ -108,7 +109,8 @@ pub async fn build(
     let transforms = builder.transforms().await;
     let sinks = builder.sinks().await;
     let (senders, mut receivers) = channels(pipeline);
-    let sources = builder.sources(&senders).await;
+    let mut meters = Meters::new(pipeline, &receivers);
+    let sources = builder.sources(&senders, &mut meters).await;
     builder.problems.none()?;
 
     let (dead_letters, writer) =
@@ -125,10 +127,15 @@ pub async fn build(
         let ports = pipeline.transforms[&key].1.describe().outputs;
         let named = ports
             .into_iter()
-            .map(|port| (port.clone(), fanout(plan, &senders, &key, Some(&port))))
+            .map(|port| {
+                (
+                    port.clone(),
+                    fanout(plan, &senders, &key, Some(&port), meters.sent(&key)),
+                )
+            })
             .collect();
         let outputs = StageOutputs {
-            default: fanout(plan, &senders, &key, None),
+            default: fanout(plan, &senders, &key, None, meters.sent(&key)),
             named,
             dead_letters: dead_letters.clone(),
         };
@@ -143,7 +150,7 @@ pub async fn build(
     }
     // Only the components keep senders, so that a stage ends when its last upstream has ended.
     drop(senders);
-    Ok(Topology::new(tasks, dead_letters))
+    Ok(Topology::new(tasks, dead_letters, meters.0))
 }
 
 type Pump = Option<(BatchReceiver, Fanout)>;
@@ -185,6 +192,7 @@ impl Builder<'_> {
     async fn sources(
         &mut self,
         senders: &BTreeMap<ComponentKey, BatchSender>,
+        meters: &mut Meters,
     ) -> Vec<(ComponentKey, Source, Pump)> {
         let mut built = Vec::new();
         for (key, config) in &self.pipeline.sources {
@@ -194,16 +202,19 @@ impl Builder<'_> {
             ) {
                 continue;
             }
-            let fanout = fanout(self.plan, senders, key, None);
+            // The source itself counts what it sends.
+            let fanout = fanout(self.plan, senders, key, None, Arc::default());
             let (out, pump) = if let Some(only) = fanout.single() {
                 (only, None)
             } else {
                 let (sender, receiver) = channel(Capacity::default());
                 (sender, Some((receiver, fanout)))
             };
+            let out = SourceSender::new(out);
+            meters.add_source(key, config.describe().component_type, out.traffic());
             let cx = SourceContext {
                 key: key.clone(),
-                out: SourceSender::new(out),
+                out,
                 shutdown: self.environment.shutdown.clone(),
                 data_dir: self.pipeline.data_dir.clone(),
                 config_dir: self.pipeline.config_dir.clone(),
@@ -238,6 +249,7 @@ fn fanout(
     senders: &BTreeMap<ComponentKey, BatchSender>,
     component: &ComponentKey,
     port: Option<&str>,
+    sent: Arc<Traffic>,
 ) -> Fanout {
     let output = OutputId {
         component: component.clone(),
@@ -248,6 +260,7 @@ fn fanout(
         readers
             .filter_map(|reader| senders.get(reader).cloned())
             .collect(),
+        sent,
     )
 }
 

@@ -7,6 +7,7 @@
 
 mod build;
 mod fanout;
+mod meter;
 mod plan;
 mod run;
 mod stage;
@@ -17,6 +18,7 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use build::{BuildFailure, Environment, build};
 use indexmap::IndexMap;
+pub use meter::{ComponentKind, Input, Meter};
 use o365_core::{
     ComponentKey,
     config::{SinkConfig, SourceConfig, TransformConfig},

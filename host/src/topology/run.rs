@@ -7,6 +7,7 @@ use o365_core::{ComponentError, ShutdownTrigger};
 use tokio::task::{Id, JoinSet};
 use tracing::{debug, error, info, warn};
 
+use super::meter::Meter;
 use crate::dead_letter::DeadLetters;
 
 /// A component's future and its name.
@@ -52,6 +53,7 @@ pub enum RunError {
 pub struct Topology {
     tasks: Vec<Task>,
     dead_letters: DeadLetters,
+    meters: Vec<Meter>,
 }
 
 impl fmt::Debug for Topology {
@@ -63,8 +65,22 @@ impl fmt::Debug for Topology {
 }
 
 impl Topology {
-    pub(super) fn new(tasks: Vec<Task>, dead_letters: DeadLetters) -> Self {
-        Self { tasks, dead_letters }
+    pub(super) fn new(tasks: Vec<Task>, dead_letters: DeadLetters, meters: Vec<Meter>) -> Self {
+        Self {
+            tasks,
+            dead_letters,
+            meters,
+        }
+    }
+
+    /// The counters of every component.
+    pub fn meters(&self) -> Vec<Meter> {
+        self.meters.clone()
+    }
+
+    /// Counts the dead letters that are on disk.
+    pub fn letters_written(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        self.dead_letters.counter()
     }
 
     /// Runs until the sources have ended and everything has flowed out. Returns the number of dead letters.
@@ -72,7 +88,8 @@ impl Topology {
     /// When `shutdown` is pulled, by somebody else or because a component failed, the rest has `grace` to drain.
     pub async fn run(self, shutdown: &ShutdownTrigger, grace: Duration) -> Result<u64, RunError> {
         // The writer of the dead letters ends when the last component has dropped its handle.
-        let letters_written = self.dead_letters.into_counter();
+        let letters_written = self.dead_letters.counter();
+        drop(self.dead_letters);
         let mut running = Running::default();
         self.tasks.into_iter().for_each(|task| running.spawn(task));
         let signal = shutdown.signal();

@@ -75,6 +75,14 @@ pub(crate) fn check(app: &App, path: &str, client_id: &str, token: &str) -> Resu
         "RS256" => &RSA_PKCS1_2048_8192_SHA256,
         _ => return refuse(50_027, "The algorithm is neither PS256 nor RS256."),
     };
+    if app
+        .config
+        .assertion_algorithm
+        .as_ref()
+        .is_some_and(|only| *only != header.alg)
+    {
+        return refuse(700_027, "The algorithm is not supported here.");
+    }
     if header.x5t.is_none() && header.x5t_s256.is_none() {
         return refuse(
             700_027,

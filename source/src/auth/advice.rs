@@ -16,7 +16,8 @@ pub(super) fn advice(code: u64) -> Option<&'static str> {
         7_000_215 => "the client secret is wrong: configure the secret's value, not its id",
         7_000_222 => "the client secret has expired: create a new one and configure it",
         700_027 | 50012 | 50013 | 50027 => {
-            "the certificate is not accepted: upload this certificate to the application, or renew it"
+            "the certificate is not accepted: upload this certificate to the application, or renew it; an authority that \
+             does not know PS256 needs `certificate_algorithm: RS256`"
         }
         700_024 => "the clock of this machine is wrong",
         700_023 => "check `cloud` and `api.authentication_endpoint`",

@@ -6,11 +6,15 @@ use chrono::{DateTime, Utc};
 use o365_core::SensitiveString;
 use serde::Deserialize;
 
+use super::Claims;
+
 /// A token, as both versions of the endpoint write it, and the endpoints of managed identities.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) access_token: SensitiveString,
     pub(super) expires_in: Duration,
+    /// What the token says of itself.
+    pub(super) claims: Option<Claims>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +63,7 @@ impl Answer {
             return Err("the access token is empty".to_owned());
         }
         Ok(Self {
+            claims: Claims::read(raw.access_token.expose()),
             access_token: raw.access_token,
             expires_in,
         })

@@ -1,6 +1,6 @@
 //! The certificate credential: an assertion signed with the certificate's private key (reference §3.4).
 //!
-//! PS256 with the SHA-256 thumbprint. Keys: PKCS#8, PKCS#1, and encrypted PKCS#8, as PEM.
+//! PS256 with the SHA-256 thumbprint, or RS256 with that of SHA-1. Keys: PKCS#8, PKCS#1, and encrypted PKCS#8, as PEM.
 
 use std::{
     fmt,
@@ -8,10 +8,10 @@ use std::{
 };
 
 use aws_lc_rs::{
-    digest::{SHA256, digest},
+    digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest},
     rand::{SystemRandom, fill},
     rsa::KeyPair as RsaKeyPair,
-    signature::{KeyPair as _, RSA_PSS_SHA256},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,11 +26,24 @@ const LEEWAY: TimeDelta = TimeDelta::seconds(60);
 /// Documented minimum, in bits.
 const MIN_BITS: usize = 2_048;
 
+/// How an assertion is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CertificateAlgorithm {
+    /// RSASSA-PSS; the certificate is named by its SHA-256 thumbprint (`x5t#S256`).
+    #[default]
+    Ps256,
+    /// RSASSA-PKCS1-v1_5; the certificate is named by its SHA-1 thumbprint (`x5t`).
+    Rs256,
+}
+
 /// A certificate and its key, ready to sign.
 pub(crate) struct Certificate {
     key: RsaKeyPair,
     /// Base64url of SHA-256 over the certificate.
     thumbprint: String,
+    /// Base64url of SHA-1 over the certificate.
+    legacy_thumbprint: String,
     not_after: DateTime<Utc>,
 }
 
@@ -49,6 +62,7 @@ pub(crate) struct CertificateFiles {
     pub(crate) certificate: PathBuf,
     pub(crate) key: Option<PathBuf>,
     pub(crate) passphrase: Option<Secret>,
+    pub(crate) algorithm: CertificateAlgorithm,
 }
 
 impl CertificateFiles {
@@ -162,6 +176,7 @@ impl Certificate {
         Ok(Self {
             key,
             thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate.der)),
+            legacy_thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &certificate.der)),
             not_after: parts.not_after,
         })
     }
@@ -177,13 +192,23 @@ impl Certificate {
     /// A fresh assertion for one request. Nothing if the machine has no randomness.
     pub(crate) fn assertion(
         &self,
+        algorithm: CertificateAlgorithm,
         audience: &str,
         application_id: &str,
         now: DateTime<Utc>,
     ) -> Option<SensitiveString> {
         let mut random = [0; 16];
         fill(&mut random).ok()?;
-        let header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint});
+        let (header, padding): (_, &dyn RsaEncoding) = match algorithm {
+            CertificateAlgorithm::Ps256 => (
+                json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint}),
+                &RSA_PSS_SHA256,
+            ),
+            CertificateAlgorithm::Rs256 => (
+                json!({"alg": "RS256", "typ": "JWT", "x5t": self.legacy_thumbprint}),
+                &RSA_PKCS1_SHA256,
+            ),
+        };
         let not_before = now - LEEWAY;
         let claims = json!({
             "aud": audience,
@@ -198,12 +223,7 @@ impl Certificate {
         let signed = format!("{}.{}", encode(&header), encode(&claims));
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
-            .sign(
-                &RSA_PSS_SHA256,
-                &SystemRandom::new(),
-                signed.as_bytes(),
-                &mut signature,
-            )
+            .sign(padding, &SystemRandom::new(), signed.as_bytes(), &mut signature)
             .ok()?;
         Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)).into())
     }
@@ -243,7 +263,9 @@ fn guid(mut random: [u8; 16]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+    use aws_lc_rs::signature::{
+        RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
+    };
 
     use super::*;
 
@@ -326,29 +348,48 @@ mod tests {
         assert!(matches!(late, Err(InvalidCertificate::Expired(_))));
     }
 
-    #[test]
-    fn an_assertion_is_signed_fresh_and_short() {
+    /// Header and claims of an assertion whose signature fits.
+    fn assertion(
+        algorithm: CertificateAlgorithm,
+        parameters: &'static RsaParameters,
+    ) -> [serde_json::Value; 2] {
         let certificate = read(file!("both.pem"), file!("both.pem"), None).unwrap();
         let sign = || {
             certificate
-                .assertion("https://login/t/oauth2/v2.0/token", "app", now())
+                .assertion(algorithm, "https://login/t/oauth2/v2.0/token", "app", now())
                 .unwrap()
         };
         let (first, second) = (sign(), sign());
         assert_ne!(first.expose(), second.expose());
-        let parts: Vec<_> = first.expose().split('.').collect();
+        let (signed, signature) = first.expose().rsplit_once('.').unwrap();
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
-        let header: serde_json::Value = serde_json::from_slice(&decode(parts[0])).unwrap();
-        assert_eq!(header["alg"], "PS256");
-        let claims: serde_json::Value = serde_json::from_slice(&decode(parts[1])).unwrap();
+        UnparsedPublicKey::new(parameters, certificate.key.public_key().as_ref())
+            .verify(signed.as_bytes(), &decode(signature))
+            .unwrap();
+        assert!(!format!("{certificate:?}").contains("key:"));
+        let (header, claims) = signed.split_once('.').unwrap();
+        [header, claims].map(|part| serde_json::from_slice(&decode(part)).unwrap())
+    }
+
+    #[test]
+    fn an_assertion_is_signed_fresh_and_short() {
+        let [header, claims] = assertion(CertificateAlgorithm::Ps256, &RSA_PSS_2048_8192_SHA256);
+        let thumbprint = file!("thumbprint.txt").trim();
+        assert_eq!(
+            header,
+            json!({"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint})
+        );
         assert_eq!(
             (&claims["aud"], &claims["iss"]),
             (&json!("https://login/t/oauth2/v2.0/token"), &json!("app"))
         );
         assert!(claims["exp"].as_i64().unwrap() - claims["nbf"].as_i64().unwrap() <= 600);
-        UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, certificate.key.public_key().as_ref())
-            .verify(format!("{}.{}", parts[0], parts[1]).as_bytes(), &decode(parts[2]))
-            .unwrap();
-        assert!(!format!("{certificate:?}").contains("key:"));
+    }
+
+    #[test]
+    fn the_older_algorithm_comes_with_the_older_thumbprint() {
+        let [header, _] = assertion(CertificateAlgorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256);
+        let thumbprint = file!("thumbprint-sha1.txt").trim();
+        assert_eq!(header, json!({"alg": "RS256", "typ": "JWT", "x5t": thumbprint}));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Class;
+use crate::{error::Class, network};
 
 /// No token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,13 +59,24 @@ impl AuthError {
         }
     }
 
+    /// What the token endpoint answered with, if it was no token.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            // It had answered with success.
+            Self::Answer { .. } | Self::OtherTenant(_) => Some(200),
+            Self::Transport { .. } | Self::Sign | Self::Credential(_) => None,
+        }
+    }
+
     pub(crate) fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Refused { advice, .. } => *advice,
             Self::OtherTenant(_) => {
                 Some("check the tenant's id; a managed identity works for its own tenant only")
             }
-            Self::Transport { .. } | Self::Answer { .. } | Self::Sign | Self::Credential(_) => None,
+            Self::Transport { reason } => network::hint(reason),
+            Self::Answer { .. } | Self::Sign | Self::Credential(_) => None,
         }
     }
 }

@@ -31,6 +31,7 @@ use o365_core::{Clock, SensitiveString};
 use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 
+pub use self::certificate::CertificateAlgorithm;
 pub(crate) use self::{
     certificate::{CertificateFiles, InvalidCertificate},
     claims::Claims,
@@ -41,11 +42,12 @@ pub(crate) use self::{
 use crate::{
     backoff::{Backoff, Jitter},
     error::{Class, chain, tidy},
+    pace::later,
+    stats::{Request, RequestOutcome, TenantStats},
     telemetry,
     types::TenantId,
 };
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Answers of the token endpoint are small.
 const MAX_ANSWER: usize = 256 * 1024;
 /// Waits after a refusal that only an operator can lift.
@@ -106,6 +108,8 @@ pub(crate) struct TokenClient {
     application_id: String,
     resource: String,
     credential: Credential,
+    /// Of a whole request.
+    timeout: Duration,
     clock: Arc<dyn Clock>,
     /// Held by whoever is asking for a token.
     asking: Semaphore,
@@ -113,6 +117,7 @@ pub(crate) struct TokenClient {
     jitter: Jitter,
     /// Seconds that the login service's clock is ahead of ours, once it has refused an assertion for that.
     skew: AtomicI64,
+    stats: Arc<TenantStats>,
 }
 
 #[derive(Debug, Default)]
@@ -132,7 +137,9 @@ pub(crate) struct TokenSettings<'a> {
     pub(crate) application_id: String,
     pub(crate) resource: String,
     pub(crate) credential: Credential,
+    pub(crate) timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stats: Arc<TenantStats>,
 }
 
 impl TokenClient {
@@ -152,11 +159,13 @@ impl TokenClient {
             application_id: settings.application_id,
             resource: settings.resource,
             credential: settings.credential,
+            timeout: settings.timeout,
             clock: settings.clock,
             asking: Semaphore::new(1),
             state: Mutex::default(),
             jitter,
             skew: AtomicI64::new(0),
+            stats: settings.stats,
         }
     }
 
@@ -238,7 +247,7 @@ impl TokenClient {
                 let renew_in = (life * 4 / 5).min(life.saturating_sub(Duration::from_mins(5)).max(life / 2));
                 state.serial += 1;
                 let token = Token {
-                    claims: Claims::read(answer.access_token.expose()),
+                    claims: answer.claims,
                     secret: answer.access_token,
                     serial: state.serial,
                     renew_at: asked_at + renew_in,
@@ -248,6 +257,8 @@ impl TokenClient {
                 state.refusal = None;
                 state.token = Some(token.clone());
                 drop(state);
+                self.stats.requested(Request::Token, RequestOutcome::Ok);
+                self.stats.set_token_expires(later(self.clock.now(), life));
                 telemetry::token_obtained(&self.tenant, life, token.claims.as_ref());
                 Ok(token)
             }
@@ -259,6 +270,8 @@ impl TokenClient {
                     }
                     _ => REFUSED.wait(state.failures, None, &self.jitter),
                 };
+                let outcome = RequestOutcome::of_failure(error.class(), error.status());
+                self.stats.requested(Request::Token, outcome);
                 let error = Arc::new(error);
                 state.refusal = Some((Instant::now() + wait, Arc::clone(&error)));
                 drop(state);
@@ -282,11 +295,14 @@ impl TokenClient {
         let files = files.clone();
         let (audience, application_id) = (self.endpoint.to_string(), self.application_id.clone());
         let now = self.clock.now() + TimeDelta::seconds(self.skew.load(Ordering::Relaxed));
+        let stats = Arc::clone(&self.stats);
         tokio::task::spawn_blocking(move || {
-            files
-                .load(passphrase.as_ref(), now)
-                .map_err(|problem| AuthError::Credential(format!("{}: {}", problem.field, problem.message)))?
-                .assertion(&audience, &application_id, now)
+            let certificate = files.load(passphrase.as_ref(), now).map_err(|problem| {
+                AuthError::Credential(format!("{}: {}", problem.field, problem.message))
+            })?;
+            stats.set_certificate_expires(certificate.not_after());
+            certificate
+                .assertion(files.algorithm, &audience, &application_id, now)
                 .ok_or(AuthError::Sign)
         })
         .await
@@ -369,7 +385,7 @@ impl TokenClient {
         let (request, assertion) = self.prepare().await?;
         let mut response = request
             .header(reqwest::header::ACCEPT, "application/json")
-            .timeout(REQUEST_TIMEOUT)
+            .timeout(self.timeout)
             .send()
             .await
             .map_err(transport)?;
@@ -388,10 +404,10 @@ impl TokenClient {
         if status.is_success() {
             let answer = answer::Answer::read(&body, self.clock.now())
                 .map_err(|reason| AuthError::Answer { reason })?;
-            let tid = Claims::read(answer.access_token.expose()).and_then(|claims| claims.tid);
+            let tid = answer.claims.as_ref().and_then(|claims| claims.tid.as_deref());
             return match tid {
                 Some(other) if !other.eq_ignore_ascii_case(self.tenant.as_str()) => {
-                    Err(AuthError::OtherTenant(tidy(&other)))
+                    Err(AuthError::OtherTenant(tidy(other)))
                 }
                 _ => Ok(answer),
             };

@@ -1,6 +1,8 @@
 //! The options of the source, as a person writes them. The names are those of Filebeat's `o365` module.
 
 mod identity;
+mod list;
+mod network;
 mod secret;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,9 +14,19 @@ use o365_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::{identity::ManagedIdentityConfig, secret::SecretSource};
-pub use crate::auth::TokenEndpointVersion;
-use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
+pub use self::{
+    identity::ManagedIdentityConfig,
+    network::{ProxyConfig, TlsConfig},
+    secret::SecretSource,
+};
+pub use crate::auth::{CertificateAlgorithm, TokenEndpointVersion};
+use crate::{
+    backfill::Backfill,
+    run::AuditSource,
+    settings::{Said, Settings},
+    stats::Stats,
+    types::ContentType,
+};
 
 /// Collects the audit trail of Office 365 tenants. Type `o365_audit`.
 ///
@@ -26,8 +38,12 @@ pub struct O365AuditConfig {
     /// a GUID. Required, except with a managed identity.
     #[serde(default)]
     pub application_id: String,
-    /// The tenants to collect from; at least one. Each must have consented to the application. Required.
+    /// The tenants to collect from; at least one, here or in `tenant_id`. Each must have consented to the application.
+    #[serde(default)]
     pub tenants: Vec<TenantConfig>,
+    /// Ids of tenants without a name, as Filebeat's input has them: one or a list.
+    #[serde(default, deserialize_with = "list::texts")]
+    pub tenant_id: Vec<String>,
     /// Value (not id) of a client secret of the application. One of `client_secret`, `certificate`,
     /// `federated_token_file` and `managed_identity` is required.
     #[serde(default)]
@@ -41,6 +57,10 @@ pub struct O365AuditConfig {
     /// Passphrase of the private key, if it is encrypted.
     #[serde(default)]
     pub key_passphrase: Option<SecretSource>,
+    /// How the certificate's key signs: `PS256`, or `RS256` for authorities that do not know it. Default `PS256`, which is
+    /// what Microsoft [recommends](https://learn.microsoft.com/entra/identity-platform/certificate-credentials).
+    #[serde(default)]
+    pub certificate_algorithm: CertificateAlgorithm,
     /// File with a token of another issuer that the application trusts (workload identity), such as
     /// `${AZURE_FEDERATED_TOKEN_FILE}`. Read for every token request.
     #[serde(default)]
@@ -49,8 +69,8 @@ pub struct O365AuditConfig {
     #[serde(default)]
     pub managed_identity: Option<ManagedIdentityConfig>,
     /// [Content types](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#working-with-the-office-365-management-activity-api)
-    /// to collect. Default: all five. `DLP.All` needs the role `ActivityFeed.ReadDlp`.
-    #[serde(default = "all_content_types")]
+    /// to collect; a single one needs no list. Default: all five. `DLP.All` needs the role `ActivityFeed.ReadDlp`.
+    #[serde(default = "all_content_types", deserialize_with = "list::texts")]
     pub content_type: Vec<String>,
     /// The cloud that the tenants live in: sets the defaults of `api.authentication_endpoint` and `api.resource`.
     /// Default `commercial`.
@@ -59,6 +79,12 @@ pub struct O365AuditConfig {
     /// How the API is used.
     #[serde(default)]
     pub api: ApiConfig,
+    /// Which certificates of the token endpoint and the API are trusted. Default: those that the system trusts.
+    #[serde(default)]
+    pub tls: TlsConfig,
+    /// Through which proxy the token endpoint and the API are asked. Default: the one of the environment, if any.
+    #[serde(default)]
+    pub proxy: ProxyConfig,
     /// How far back the first run goes; later runs go on where the ledger says. `0s` to `168h`, default `168h`.
     #[serde(default = "week", with = "o365_core::duration")]
     pub initial_interval: Duration,
@@ -109,6 +135,8 @@ pub struct O365AuditConfig {
     /// Whoever holds a clone can watch the source that is built from this configuration.
     #[serde(skip)]
     pub stats: Stats,
+    #[serde(skip)]
+    pub(crate) said: Said,
 }
 
 /// One tenant.
@@ -153,6 +181,18 @@ pub struct ApiConfig {
     /// ([`PublisherIdentifier`](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#throttling)).
     /// Default: the tenant's own id.
     pub publisher_identifier: Option<String>,
+    /// How long a connection may take to be made, TLS included. `1s` to `5m`, default `10s`.
+    #[serde(with = "o365_core::duration")]
+    pub connect_timeout: Duration,
+    /// How long a request for a token, a listing or a subscription may take, body included. `1s` to `1h`, default `100s`.
+    #[serde(with = "o365_core::duration")]
+    pub request_timeout: Duration,
+    /// How long a blob may take, body included. `1s` to `24h`, default `15m`.
+    #[serde(with = "o365_core::duration")]
+    pub blob_timeout: Duration,
+    /// Longest silence of the service, before its answer and within it. `1s` to `1h`, default `1m`.
+    #[serde(with = "o365_core::duration")]
+    pub read_timeout: Duration,
 }
 
 /// A [national cloud](https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference#activity-api-operations).
@@ -205,6 +245,10 @@ impl Default for ApiConfig {
             max_requests_per_minute: 2_000,
             max_query_size: Duration::from_hours(24),
             publisher_identifier: None,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(100),
+            blob_timeout: Duration::from_mins(15),
+            read_timeout: Duration::from_mins(1),
         }
     }
 }
@@ -263,15 +307,19 @@ impl O365AuditConfig {
         Self {
             application_id: application_id.into(),
             tenants: tenants.into_iter().collect(),
+            tenant_id: Vec::new(),
             client_secret: Some(SecretSource::Text(client_secret.into())),
             certificate: None,
             key: None,
             key_passphrase: None,
+            certificate_algorithm: CertificateAlgorithm::default(),
             federated_token_file: None,
             managed_identity: None,
             content_type: all_content_types(),
             cloud: Cloud::default(),
             api: ApiConfig::default(),
+            tls: TlsConfig::default(),
+            proxy: ProxyConfig::default(),
             initial_interval: week(),
             lookback: six_hours(),
             sweep_interval: six_hours(),
@@ -285,7 +333,17 @@ impl O365AuditConfig {
             once_give_up_after: five_minutes(),
             backfill: None,
             stats: Stats::default(),
+            said: Said::default(),
         }
+    }
+
+    /// All tenants, with a name or without.
+    pub fn all_tenants(&self) -> Vec<TenantConfig> {
+        let by_id = self.tenant_id.iter().map(|id| TenantConfig {
+            id: id.clone(),
+            name: None,
+        });
+        self.tenants.iter().cloned().chain(by_id).collect()
     }
 
     /// Everything that is wrong and can be seen without the network and without reading files.

@@ -19,7 +19,7 @@ use crate::{
     error::{ApiError, Class, SourceError},
     events::{Split, find_id},
     fetch::{Held, Unread, read_blob},
-    ledger::{EventKey, PendingBlob, Retry},
+    ledger::{Delivered, EventKey, PendingBlob, Retry},
     pace::later,
     stats::add,
     telemetry,
@@ -286,20 +286,18 @@ async fn acknowledged(
         .await;
     }
     let now = shared.pace.now();
-    if duplicates > 0 {
-        shared
-            .ledger
-            .duplicates_dropped(feed.row.feed, duplicates)
-            .await?;
-    }
+    let delivered = Delivered {
+        keys,
+        events: sent,
+        duplicates,
+    };
     shared
         .ledger
         .delivered(
             feed.row.feed,
             feed.row.tenant,
             blob.content_id.clone(),
-            keys,
-            sent,
+            delivered,
             now,
         )
         .await?;

@@ -79,7 +79,7 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
             Cycle::Complete => {
                 failures = 0;
                 lister.unlisted = usize::MAX;
-                feed.stats.set_failure(None);
+                feed.stats.listing_works();
                 if feed.once() {
                     feed.end_listing();
                     return lister.keep_subscribed().await;
@@ -96,7 +96,8 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
                     feed.touch();
                 }
                 let (wait, lasting, reason) = judge(feed, &failure, failures);
-                feed.stats.set_failure(Some(reason.clone()));
+                feed.stats
+                    .listing_failed(reason.clone(), failures, feed.shared.pace.calendar());
                 feed.shared
                     .ledger
                     .feed_failed(feed.row.feed, reason.clone())

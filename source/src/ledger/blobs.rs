@@ -91,6 +91,17 @@ pub(crate) struct Due {
     pub(crate) next_quarantined: Option<DateTime<Utc>>,
 }
 
+/// What became of the events of a blob.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    /// Ids of the events that were sent.
+    pub(crate) keys: Vec<EventKey>,
+    /// How many were sent.
+    pub(crate) events: u64,
+    /// How many were not, because they had been delivered before.
+    pub(crate) duplicates: u64,
+}
+
 /// A blob goes back to the pending ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
@@ -280,11 +291,16 @@ impl Ledger {
         feed: i64,
         tenant: i64,
         content_id: String,
-        keys: Vec<EventKey>,
-        events: u64,
+        delivered: Delivered,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
+        let Delivered {
+            keys,
+            events,
+            duplicates,
+        } = delivered;
         let events = i64::try_from(events).unwrap_or(i64::MAX);
+        let duplicates = i64::try_from(duplicates).unwrap_or(i64::MAX);
         self.call(move |connection| {
             let mut insert =
                 connection.prepare_cached("INSERT OR IGNORE INTO events (tenant, key, seen) VALUES (?1, ?2, ?3)")?;
@@ -300,10 +316,11 @@ impl Ledger {
                 .execute(params![feed, content_id, millis(now), events])?;
             connection
                 .prepare_cached(
-                    "UPDATE feeds SET blobs_delivered = blobs_delivered + 1, events_delivered = events_delivered + ?2
+                    "UPDATE feeds SET blobs_delivered = blobs_delivered + 1, events_delivered = events_delivered + ?2,
+                         duplicates_dropped = duplicates_dropped + ?3
                      WHERE id = ?1",
                 )?
-                .execute(params![feed, events])?;
+                .execute(params![feed, events, duplicates])?;
             Ok(())
         })
         .await

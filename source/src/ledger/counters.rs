@@ -106,19 +106,6 @@ impl Ledger {
         .await
     }
 
-    /// Counts events that were not sent because they had been delivered before.
-    pub(crate) async fn duplicates_dropped(&self, feed: i64, count: u64) -> Result<(), LedgerError> {
-        self.call(move |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE feeds SET duplicates_dropped = duplicates_dropped + ?2 WHERE id = ?1",
-                )?
-                .execute(params![feed, i64::try_from(count).unwrap_or(i64::MAX)])?;
-            Ok(())
-        })
-        .await
-    }
-
     /// A number that changes whenever another process has written into the ledger.
     pub(crate) async fn foreign_version(&self) -> Result<i64, LedgerError> {
         self.call(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)))

@@ -24,7 +24,7 @@ use o365_core::ComponentKey;
 use rusqlite::ErrorCode;
 
 pub(crate) use self::{
-    blobs::{FeedRow, NewBlob, PendingBlob, Retry, SetAside},
+    blobs::{Delivered, FeedRow, NewBlob, PendingBlob, Retry, SetAside},
     counters::{Configured, assumed_expiration},
     writer::{Ledger, remove as remove_ledger},
 };

@@ -183,7 +183,7 @@ async fn run(actions: Vec<Action>) -> Result<(), TestCaseError> {
                 }
                 fixture
                     .ledger
-                    .delivered(feed, tenant, id, keys, count, now)
+                    .delivered(feed, tenant, id, sent(keys, count), now)
                     .await
                     .unwrap();
             }

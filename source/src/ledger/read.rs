@@ -183,6 +183,19 @@ pub struct BlobRecord {
 }
 
 impl FeedRecord {
+    /// A feed of which nothing is known yet.
+    #[cfg(test)]
+    pub(crate) fn empty(tenant: &str, content_type: &str) -> Self {
+        let columns = format!(
+            "SELECT 0, '{tenant}', NULL, '{content_type}', 1, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0"
+        );
+        let connection = Connection::open_in_memory().expect("a database in memory");
+        connection
+            .query_row(&columns, [], |row| feed_record(row, DateTime::UNIX_EPOCH))
+            .expect("the columns of a feed")
+            .2
+    }
+
     /// The tenant's name, or its id, and the content type.
     pub fn name(&self) -> String {
         name(self.tenant_name.as_deref(), &self.tenant, &self.content_type)

@@ -91,6 +91,14 @@ impl Fixture {
     }
 }
 
+pub(super) fn sent(keys: Vec<EventKey>, events: u64) -> Delivered {
+    Delivered {
+        keys,
+        events,
+        duplicates: 0,
+    }
+}
+
 #[tokio::test]
 async fn blobs_and_cursor_survive_together() {
     let fixture = Fixture::new().await;
@@ -162,7 +170,7 @@ async fn a_delivered_blob_and_its_ids_are_remembered_together() {
     let (row, ledger) = (fixture.row, &fixture.ledger);
     let keys = ["A", "b"].map(|id| EventKey::new(id).unwrap()).to_vec();
     ledger
-        .delivered(row.feed, row.tenant, "a".to_owned(), keys, 2, at(0))
+        .delivered(row.feed, row.tenant, "a".to_owned(), sent(keys, 2), at(0))
         .await
         .unwrap();
     let asked = ["a", "c"].map(|id| EventKey::new(id).unwrap()).to_vec();
@@ -457,13 +465,16 @@ async fn the_watermark_waits_for_blobs_and_late_ones_are_counted() {
     let record = fixture.read();
     assert_eq!(record.low_watermark, Some(at(-20)));
     assert_eq!((record.late_by_lookback, record.late_by_sweep), (0, 0));
-    for content_id in ["a", "b"] {
+    for (content_id, duplicates) in [("a", 5), ("b", 0)] {
+        let delivered = Delivered {
+            duplicates,
+            ..sent(Vec::new(), 3)
+        };
         ledger
-            .delivered(row.feed, row.tenant, content_id.to_owned(), Vec::new(), 3, at(1))
+            .delivered(row.feed, row.tenant, content_id.to_owned(), delivered, at(1))
             .await
             .unwrap();
     }
-    ledger.duplicates_dropped(row.feed, 5).await.unwrap();
     // Blobs may still become visible within the look-back.
     assert_eq!(fixture.read().low_watermark, Some(at(-6)));
     fixture

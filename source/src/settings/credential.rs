@@ -1,12 +1,17 @@
 //! Which credential is configured, and what is wrong with its files.
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use o365_core::{SensitiveString, config::Problem};
 use url::Url;
 
-use super::Problems;
+use super::{EMPTY, Problems};
 use crate::{
     auth::{
         CertificateFiles, Credential, InvalidCertificate, METADATA_SERVICE, ManagedIdentity, Program, Secret,
@@ -20,7 +25,22 @@ use crate::{
 
 /// The credential as configured, with paths that start at the configuration's directory.
 #[derive(Debug, Clone)]
-pub(crate) struct CredentialSettings(Credential);
+pub(crate) struct CredentialSettings {
+    credential: Credential,
+    said: Said,
+}
+
+/// What has been said of a configuration's files. Its clones share it: a file is looked at again before it is used, and
+/// nobody wants to read the same twice.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Said(Arc<Mutex<HashSet<String>>>);
+
+impl Said {
+    /// Whether this is said for the first time.
+    fn first(&self, what: String) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
+    }
+}
 
 impl CredentialSettings {
     /// The credential with absolute paths. Its files are read when a token is requested.
@@ -33,7 +53,7 @@ impl CredentialSettings {
                 ..program.clone()
             }),
         };
-        match &self.0 {
+        match &self.credential {
             Credential::ClientSecret(source) => Credential::ClientSecret(secret(source)),
             Credential::FederatedToken(path) => Credential::FederatedToken(config_dir.join(path)),
             Credential::ManagedIdentity(identity) => Credential::ManagedIdentity(identity.clone()),
@@ -41,6 +61,7 @@ impl CredentialSettings {
                 certificate: config_dir.join(&files.certificate),
                 key: files.key.as_ref().map(|key| config_dir.join(key)),
                 passphrase: files.passphrase.as_ref().map(secret),
+                algorithm: files.algorithm,
             }),
         }
     }
@@ -51,19 +72,22 @@ impl CredentialSettings {
         match self.load(config_dir) {
             // Only the platform knows.
             Credential::ManagedIdentity(_) => Ok(()),
-            Credential::ClientSecret(secret) => check_secret("client_secret", &secret).map(drop),
-            Credential::FederatedToken(path) => {
-                check_secret("federated_token_file", &Secret::File(path)).map(drop)
-            }
+            Credential::ClientSecret(secret) => self.check_secret("client_secret", &secret).map(drop),
+            Credential::FederatedToken(path) => self
+                .check_secret("federated_token_file", &Secret::File(path))
+                .map(drop),
             Credential::Certificate(files) => {
                 let passphrase = match &files.passphrase {
-                    Some(secret) => check_secret("key_passphrase", secret)?,
+                    Some(secret) => self.check_secret("key_passphrase", secret)?,
                     None => None,
                 };
-                warn_if_open(files.key.as_ref().unwrap_or(&files.certificate));
+                self.warn_if_open(files.key.as_ref().unwrap_or(&files.certificate));
                 match files.load(passphrase.as_ref(), now) {
                     Ok(certificate) => {
-                        telemetry::certificate(certificate.thumbprint(), certificate.not_after(), now);
+                        let thumbprint = certificate.thumbprint();
+                        if self.said.first(thumbprint.to_owned()) {
+                            telemetry::certificate(thumbprint, certificate.not_after(), now);
+                        }
                         Ok(())
                     }
                     // Only the command knows it.
@@ -78,31 +102,37 @@ impl CredentialSettings {
             }
         }
     }
-}
 
-fn check_secret(field: &str, secret: &Secret) -> Result<Option<SensitiveString>, Problem> {
-    match secret {
-        Secret::Text(text) => Ok(Some(text.clone())),
-        Secret::Command(_) => Ok(None),
-        Secret::File(path) => {
-            warn_if_open(path);
-            read_file(path)
-                .map(Some)
-                .map_err(|reason| Problem::new(field, reason))
+    fn check_secret(&self, field: &str, secret: &Secret) -> Result<Option<SensitiveString>, Problem> {
+        match secret {
+            Secret::Text(text) => Ok(Some(text.clone())),
+            Secret::Command(_) => Ok(None),
+            Secret::File(path) => {
+                self.warn_if_open(path);
+                read_file(path)
+                    .map(Some)
+                    .map_err(|reason| Problem::new(field, reason))
+            }
+        }
+    }
+
+    fn warn_if_open(&self, path: &Path) {
+        if is_open(path) && self.said.first(path.display().to_string()) {
+            telemetry::readable_by_others(path);
         }
     }
 }
 
 #[cfg(unix)]
-fn warn_if_open(path: &Path) {
+fn is_open(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    if std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o044 != 0) {
-        telemetry::readable_by_others(path);
-    }
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o044 != 0)
 }
 
 #[cfg(not(unix))]
-fn warn_if_open(_: &Path) {}
+fn is_open(_: &Path) -> bool {
+    false
+}
 
 impl Problems {
     pub(super) fn credential(&mut self, config: &O365AuditConfig) -> Option<CredentialSettings> {
@@ -149,10 +179,7 @@ impl Problems {
             ("federated_token_file", &config.federated_token_file),
         ] {
             if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-                self.add(
-                    Problem::new(field, "is empty")
-                        .hint("is the environment variable set that it comes from?"),
-                );
+                self.add(Problem::new(field, "is empty").hint(EMPTY));
             }
         }
         if configured.is_empty() && self.0.len() == before {
@@ -163,23 +190,30 @@ impl Problems {
         let identity = config
             .managed_identity
             .as_ref()
-            .and_then(|identity| self.identity(identity, config.tenants.len()));
+            .and_then(|identity| self.identity(identity, config.all_tenants().len()));
         if self.0.len() > before {
             return None;
         }
-        if let Some(identity) = identity {
-            return Some(CredentialSettings(Credential::ManagedIdentity(identity)));
-        }
-        let credential = match (secret, &config.certificate, &config.federated_token_file) {
-            (Some(secret), ..) => Credential::ClientSecret(secret),
-            (None, Some(certificate), _) => Credential::Certificate(CertificateFiles {
+        let credential = match (
+            identity,
+            secret,
+            &config.certificate,
+            &config.federated_token_file,
+        ) {
+            (Some(identity), ..) => Credential::ManagedIdentity(identity),
+            (None, Some(secret), ..) => Credential::ClientSecret(secret),
+            (None, None, Some(certificate), _) => Credential::Certificate(CertificateFiles {
                 certificate: certificate.clone(),
                 key: config.key.clone(),
                 passphrase,
+                algorithm: config.certificate_algorithm,
             }),
-            (None, None, path) => Credential::FederatedToken(path.clone()?),
+            (None, None, None, path) => Credential::FederatedToken(path.clone()?),
         };
-        Some(CredentialSettings(credential))
+        Some(CredentialSettings {
+            credential,
+            said: config.said.clone(),
+        })
     }
 
     fn identity(&mut self, config: &ManagedIdentityConfig, tenants: usize) -> Option<ManagedIdentity> {
@@ -226,15 +260,14 @@ impl Problems {
     }
 
     fn secret(&mut self, field: &str, source: &SecretSource) -> Option<Secret> {
-        let hint = "is the environment variable set that it comes from?";
         match source {
             SecretSource::Text(text) if !text.is_empty() => return Some(Secret::Text(text.clone())),
-            SecretSource::Text(_) => self.add(Problem::new(field, "is empty").hint(hint)),
+            SecretSource::Text(_) => self.add(Problem::new(field, "is empty").hint(EMPTY)),
             SecretSource::File(path) if !path.as_os_str().is_empty() => {
                 return Some(Secret::File(path.clone()));
             }
             SecretSource::File(_) => {
-                self.add(Problem::new(format!("{field}.file"), "is empty").hint(hint));
+                self.add(Problem::new(format!("{field}.file"), "is empty").hint(EMPTY));
             }
             SecretSource::Command { command, timeout } => {
                 if command.first().is_none_or(String::is_empty) {

@@ -8,10 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use o365_core::{config::Problem, duration};
 use url::Url;
 
-pub(crate) use self::credential::CredentialSettings;
+pub(crate) use self::credential::{CredentialSettings, Said};
 use crate::{
     auth::TokenEndpointVersion,
     config::O365AuditConfig,
+    network::{NetworkSettings, ProxySettings, Timeouts, check_proxy},
     plan::{PlanSettings, grid},
     types::{ContentType, TenantId, is_guid},
     url::is_confidential,
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) token_version: TokenEndpointVersion,
     pub(crate) publisher: Option<String>,
     pub(crate) plan: PlanSettings,
+    pub(crate) network: NetworkSettings,
     pub(crate) poll_interval: Duration,
     pub(crate) requests_per_minute: u32,
     pub(crate) deduplicate: bool,
@@ -83,6 +85,7 @@ impl Settings {
         {
             problems.add(Problem::new("api.publisher_identifier", "is not a GUID"));
         }
+        let network = problems.network(config);
         problems.ranges(config);
         let (Some(credential), Some(authority), Some(resource), true) =
             (credential, authority, resource, problems.0.is_empty())
@@ -106,6 +109,7 @@ impl Settings {
                 sweep_interval: delta(config.sweep_interval),
                 range: config.backfill.map(|range| (range.from(), range.to())),
             },
+            network,
             poll_interval: config.api.poll_interval,
             requests_per_minute: config.api.max_requests_per_minute,
             deduplicate: config.deduplicate,
@@ -121,9 +125,11 @@ impl Settings {
 }
 
 impl Settings {
-    /// What is wrong with the credential's files. Commands are not run.
+    /// What is wrong with the files that the configuration names. Commands are not run.
     pub(crate) fn check_files(&self, config_dir: &Path, now: DateTime<Utc>) -> Vec<Problem> {
-        self.credential.check(config_dir, now).err().into_iter().collect()
+        let credential = self.credential.check(config_dir, now).err();
+        let network = self.network.load(config_dir).err();
+        credential.into_iter().chain(network).collect()
     }
 }
 
@@ -131,6 +137,9 @@ impl Settings {
 fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
+
+/// Said of an empty option.
+const EMPTY: &str = "is the environment variable set that it comes from?";
 
 #[derive(Debug, Default)]
 struct Problems(Vec<Problem>);
@@ -141,13 +150,17 @@ impl Problems {
     }
 
     fn tenants(&mut self, config: &O365AuditConfig) -> Vec<Tenant> {
-        if config.tenants.is_empty() {
+        let configured = config.all_tenants();
+        if configured.is_empty() {
             self.add(Problem::new("tenants", "there is no tenant").hint("add `- { id: <directory id> }`"));
         }
         let mut seen = HashSet::new();
         let mut tenants = Vec::new();
-        for (index, tenant) in config.tenants.iter().enumerate() {
-            let field = format!("tenants[{index}].id");
+        for (index, tenant) in configured.iter().enumerate() {
+            let field = match index.checked_sub(config.tenants.len()) {
+                None => format!("tenants[{index}].id"),
+                Some(index) => format!("tenant_id[{index}]"),
+            };
             match tenant.id.parse::<TenantId>() {
                 Ok(id) if seen.insert(id.clone()) => tenants.push(Tenant {
                     id,
@@ -214,7 +227,39 @@ impl Problems {
         None
     }
 
+    fn network(&mut self, config: &O365AuditConfig) -> NetworkSettings {
+        let (api, proxy) = (&config.api, &config.proxy);
+        for (field, url) in [("proxy.http", &proxy.http), ("proxy.https", &proxy.https)] {
+            self.0
+                .extend(url.as_ref().and_then(|url| check_proxy(field, url)));
+        }
+        if config
+            .tls
+            .ca_file
+            .as_ref()
+            .is_some_and(|path| path.as_os_str().is_empty())
+        {
+            self.add(Problem::new("tls.ca_file", "is empty").hint(EMPTY));
+        }
+        NetworkSettings {
+            timeouts: Timeouts {
+                connect: api.connect_timeout,
+                request: api.request_timeout,
+                blob: api.blob_timeout,
+                read: api.read_timeout,
+            },
+            proxy: ProxySettings {
+                disabled: !proxy.enabled,
+                http: proxy.http.clone(),
+                https: proxy.https.clone(),
+                no_proxy: proxy.no_proxy.as_ref().map(|hosts| hosts.join(",")),
+            },
+            ca_file: config.tls.ca_file.clone(),
+        }
+    }
+
     fn ranges(&mut self, config: &O365AuditConfig) {
+        const SECOND: Duration = Duration::from_secs(1);
         const MINUTE: Duration = Duration::from_mins(1);
         const HOUR: Duration = Duration::from_hours(1);
         const DAY: Duration = Duration::from_hours(24);
@@ -222,13 +267,12 @@ impl Problems {
         let api = &config.api;
         for (field, value, from, to) in [
             ("api.max_retention", api.max_retention, HOUR, WEEK),
-            (
-                "api.poll_interval",
-                api.poll_interval,
-                Duration::from_secs(1),
-                DAY,
-            ),
+            ("api.poll_interval", api.poll_interval, SECOND, DAY),
             ("api.max_query_size", api.max_query_size, MINUTE, DAY),
+            ("api.connect_timeout", api.connect_timeout, SECOND, MINUTE * 5),
+            ("api.request_timeout", api.request_timeout, SECOND, HOUR),
+            ("api.blob_timeout", api.blob_timeout, SECOND, DAY),
+            ("api.read_timeout", api.read_timeout, SECOND, HOUR),
             ("initial_interval", config.initial_interval, Duration::ZERO, WEEK),
             ("lookback", config.lookback, Duration::ZERO, WEEK),
             ("sweep_interval", config.sweep_interval, MINUTE * 10, WEEK),
@@ -239,12 +283,7 @@ impl Problems {
                 WEEK,
                 DAY * 90,
             ),
-            (
-                "once_give_up_after",
-                config.once_give_up_after,
-                Duration::from_secs(1),
-                DAY,
-            ),
+            ("once_give_up_after", config.once_give_up_after, SECOND, DAY),
         ] {
             self.range(field, value, from, to, duration::format);
         }
@@ -344,7 +383,8 @@ mod tests {
         let text = r#"{"application_id": "x", "tenants": [{"id": "22222222-2222-2222-2222-222222222222"}, {"id": "contoso"},
             {"id": "22222222-2222-2222-2222-222222222222"}], "content_type": ["Audit.Exchange", "Audit.Teams", "audit.exchange"],
             "api": {"resource": "http://manage.office.com", "authentication_endpoint": "login", "max_query_size": "25h",
-            "max_retention": "30d", "max_requests_per_minute": 0, "publisher_identifier": "x"}, "lookback": "200h"}"#;
+            "max_retention": "30d", "connect_timeout": "6m", "request_timeout": "2h", "blob_timeout": "25h",
+            "read_timeout": "999ms", "max_requests_per_minute": 0, "publisher_identifier": "x"}, "lookback": "200h"}"#;
         let config: O365AuditConfig = serde_json::from_str(text).unwrap();
         let problems = config.problems();
         let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
@@ -362,10 +402,46 @@ mod tests {
                 "api.publisher_identifier",
                 "api.max_retention",
                 "api.max_query_size",
+                "api.connect_timeout",
+                "api.request_timeout",
+                "api.blob_timeout",
+                "api.read_timeout",
                 "lookback",
                 "api.max_requests_per_minute"
             ]
         );
+    }
+
+    #[test]
+    fn tenants_are_also_known_by_their_id() {
+        let by_id = |rest: &str| {
+            let text = format!(
+                r#"{{"application_id": "11111111-1111-1111-1111-111111111111", "client_secret": "s", {rest}}}"#
+            );
+            let config: O365AuditConfig = serde_json::from_str(&text).unwrap();
+            Settings::new(&config)
+        };
+        let [a, b] = [
+            "22222222-2222-2222-2222-222222222222",
+            "33333333-3333-3333-3333-333333333333",
+        ];
+        let settings = by_id(&format!(r#""tenant_id": "{a}""#)).unwrap();
+        assert_eq!(settings.tenants[0].id.as_str(), a);
+        let both = by_id(&format!(
+            r#""tenant_id": ["{b}"], "tenants": [{{"id": "{a}", "name": "A"}}]"#
+        ));
+        let tenants = both.unwrap().tenants;
+        assert_eq!((tenants[0].id.as_str(), tenants[1].id.as_str()), (a, b));
+        for (rest, field) in [
+            (format!(r#""tenant_id": ["{a}", "{a}"]"#), "tenant_id[1]"),
+            (
+                format!(r#""tenants": [{{"id": "{a}"}}], "tenant_id": "x""#),
+                "tenant_id[0]",
+            ),
+            (r#""tenant_id": []"#.to_owned(), "tenants"),
+        ] {
+            assert_eq!(by_id(&rest).unwrap_err()[0].field, field, "{rest}");
+        }
     }
 
     #[test]

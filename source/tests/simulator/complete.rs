@@ -6,6 +6,8 @@ use base64::Engine as _;
 use o365_core::{EventStatus, RunMode, ShutdownSignal, testing::source_contract};
 use o365_simulator::{BlobContent, BlobSpec, ContentType, SimulatorConfig};
 
+use o365_source::CertificateAlgorithm;
+
 use crate::world::{World, counts, distinct};
 
 #[tokio::test]
@@ -47,7 +49,7 @@ async fn repeated_events_are_delivered_once() {
     })
     .await;
     assert_eq!(world.collect().await, world.expected());
-    let stats = world.config.stats.snapshot();
+    let stats = world.config.stats.feeds();
     assert!(
         stats.iter().map(|feed| feed.duplicates_dropped).sum::<u64>() > 0,
         "{stats:?}"
@@ -196,7 +198,13 @@ async fn keeps_the_contract_of_sources() {
 
 /// A world in which the application has a certificate.
 async fn with_certificate() -> World {
+    with_certificate_for(None).await
+}
+
+/// The same, at an authority that accepts only this algorithm.
+async fn with_certificate_for(algorithm: Option<&str>) -> World {
     let mut world = World::small(50, |simulated| {
+        simulated.assertion_algorithm = algorithm.map(str::to_owned);
         let text = include_str!("../fixtures/certificate/public-key.pem");
         let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
         let key = base64::engine::general_purpose::STANDARD.decode(body);
@@ -220,6 +228,24 @@ async fn an_assertion_follows_the_clock_of_the_service() {
         assert_eq!(world.collect().await, expected, "{minutes} minutes behind");
         assert_eq!(world.handle().report().tokens_issued, 1);
     }
+}
+
+#[tokio::test]
+async fn an_assertion_is_signed_as_the_authority_wants() {
+    for (algorithm, only) in [
+        (CertificateAlgorithm::Ps256, "PS256"),
+        (CertificateAlgorithm::Rs256, "RS256"),
+    ] {
+        let mut world = with_certificate_for(Some(only)).await;
+        world.config.certificate_algorithm = algorithm;
+        assert_eq!(world.collect().await, world.expected());
+    }
+    let world = with_certificate_for(Some("RS256")).await;
+    let error = world.once().await.result.unwrap_err().to_string();
+    assert!(
+        error.contains("AADSTS700027") && error.contains("`certificate_algorithm: RS256`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

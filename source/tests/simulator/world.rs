@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -25,10 +26,11 @@ use o365_simulator::{
     SimulatorHandle,
 };
 use o365_source::{
-    O365AuditConfig, TenantConfig,
+    O365AuditConfig, TenantConfig, TenantReport,
     ledger::{FeedRecord, LedgerReader, ledger_path},
 };
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 /// No test takes longer, unless something hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
@@ -51,6 +53,10 @@ impl Clock for SimTime {
 pub(crate) struct World {
     pub(crate) config: O365AuditConfig,
     pub(crate) tenants: Vec<String>,
+    /// Where relative paths of the configuration start.
+    pub(crate) config_dir: PathBuf,
+    /// Where the simulator listens, whatever it is called.
+    pub(crate) address: SocketAddr,
     simulator: RunningSimulator,
     clock: Arc<dyn Clock>,
     data: TempDir,
@@ -67,7 +73,9 @@ impl World {
                 .iter()
                 .map(|tenant| TenantConfig::new(tenant.id.clone(), tenant.name.clone())),
         );
-        let simulator = Simulator::start_local(simulated).await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let simulator = Simulator::start(simulated, listener).await.unwrap();
         config.api.authentication_endpoint = Some(simulator.base_url().to_owned());
         config.api.resource = Some(simulator.base_url().to_owned());
         config.api.poll_interval = Duration::from_secs(1);
@@ -77,6 +85,8 @@ impl World {
         Self {
             config,
             tenants,
+            config_dir: PathBuf::from("."),
+            address,
             clock: Arc::new(SimTime(simulator.handle(), TimeDelta::zero())),
             simulator,
             data: tempfile::tempdir().unwrap(),
@@ -117,7 +127,7 @@ impl World {
             out,
             shutdown,
             data_dir: self.data.path().to_owned(),
-            config_dir: PathBuf::from("."),
+            config_dir: self.config_dir.clone(),
             clock: Arc::clone(&self.clock),
             mode,
         }
@@ -135,6 +145,11 @@ impl World {
         let (sender, _receiver) = channel(Capacity::default());
         let cx = self.context(SourceSender::new(sender), RunMode::Once, ShutdownSignal::never());
         self.config.build(cx).await.map(drop)
+    }
+
+    /// Asks the service what a collection would need.
+    pub(crate) async fn check(&self) -> Result<Vec<TenantReport>, BuildError> {
+        self.config.check(&self.config_dir, Arc::clone(&self.clock)).await
     }
 
     /// Runs once; every event gets the status that `decide` picks.

@@ -103,7 +103,7 @@ impl Progress {
             found: self.before,
             ..Totals::default()
         };
-        for feed in self.stats.snapshot() {
+        for feed in self.stats.feeds() {
             let lost = feed.blobs_expired + feed.blobs_quarantined;
             totals.found += feed.blobs_found;
             totals.ended += feed.blobs_delivered + lost;

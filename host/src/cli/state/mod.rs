@@ -6,14 +6,10 @@ mod show;
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use clap::Subcommand;
 use o365_source::ledger::{FeedFilter, ledger_path};
 
 use super::{Failed, pipeline};
-
-/// The component type that has a ledger.
-const AUDIT: &str = "o365_audit";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -57,33 +53,7 @@ impl Which {
     /// Where the ledger is.
     fn path(&self) -> Result<PathBuf, Failed> {
         let loaded = pipeline::load(&self.config)?;
-        let names: Vec<_> = loaded.audits().into_iter().map(|(key, _)| key).collect();
-        let list = || {
-            let names: Vec<_> = names.iter().map(|key| key.as_str()).collect();
-            names.join(", ")
-        };
-        let key = match (&self.source, names.as_slice()) {
-            (_, []) => {
-                return Err(Failed::Config(format!(
-                    "error: {}: there is no source of type {AUDIT}",
-                    self.config.display()
-                )));
-            }
-            (Some(name), _) => names.iter().find(|key| key.as_str() == name).ok_or_else(|| {
-                anyhow!(
-                    "--source {name}: there is no such source of type {AUDIT}, there is: {}",
-                    list()
-                )
-            })?,
-            (None, [only]) => only,
-            (None, _) => {
-                return Err(anyhow!(
-                    "there are several sources of type {AUDIT}: choose with --source from {}",
-                    list()
-                )
-                .into());
-            }
-        };
+        let (key, _) = loaded.audit(self.source.as_deref())?;
         Ok(ledger_path(&loaded.pipeline.data_dir, key))
     }
 

@@ -1,0 +1,115 @@
+//! What flows through the components of a topology. The names are Vector's, but for the prefix.
+
+use std::fmt;
+
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+
+use super::family::{Family, Labels};
+use crate::topology::{Meter, Topology};
+
+const COMPONENT: &[&str] = &["component_id", "component_kind", "component_type"];
+
+const RECEIVED_EVENTS: Family = Family::counter(
+    "component_received_events",
+    COMPONENT,
+    "Events that a transform or a sink took in",
+);
+const RECEIVED_BYTES: Family = Family::counter(
+    "component_received_event_bytes",
+    COMPONENT,
+    "Bytes of these events as they are in memory",
+);
+const SENT_EVENTS: Family = Family::counter(
+    "component_sent_events",
+    COMPONENT,
+    "Events that a source or a transform gave to components that read from it, over all its outputs",
+);
+const SENT_BYTES: Family = Family::counter(
+    "component_sent_event_bytes",
+    COMPONENT,
+    "Bytes of these events as they are in memory",
+);
+const BUFFER_EVENTS: Family = Family::gauge(
+    "buffer_events",
+    COMPONENT,
+    "Events that wait before a transform or a sink",
+);
+const BUFFER_BYTES: Family = Family::gauge("buffer_byte_size", COMPONENT, "Bytes of these events");
+const DEAD_LETTERS: Family = Family::counter(
+    "dead_letters",
+    &[],
+    "Events that could not be processed and are kept in `<data_dir>/dead-letters`",
+);
+
+pub(super) fn families() -> Vec<Family> {
+    vec![
+        RECEIVED_EVENTS,
+        RECEIVED_BYTES,
+        SENT_EVENTS,
+        SENT_BYTES,
+        BUFFER_EVENTS,
+        BUFFER_BYTES,
+        DEAD_LETTERS,
+    ]
+}
+
+/// See the module.
+pub(super) struct Components {
+    meters: Vec<Meter>,
+    letters: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Components {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Components")
+            .field("meters", &self.meters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Components {
+    pub(super) fn new(topology: &Topology) -> Self {
+        Self {
+            meters: topology.meters(),
+            letters: Box::new(topology.letters_written()),
+        }
+    }
+
+    fn write(
+        &self,
+        family: &Family,
+        encoder: &mut DescriptorEncoder<'_>,
+        read: impl Fn(&Meter) -> Option<u64>,
+    ) -> fmt::Result {
+        let samples = self.meters.iter().filter_map(|meter| {
+            let labels: Labels<'_> = vec![
+                ("component_id", meter.component.as_str()),
+                ("component_kind", meter.kind.as_str()),
+                ("component_type", meter.component_type),
+            ];
+            Some((labels, read(meter)? as f64))
+        });
+        family.write(encoder, samples)
+    }
+}
+
+impl Collector for Components {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        self.write(&RECEIVED_EVENTS, encoder, |meter| {
+            Some(meter.input.as_ref()?.received.events())
+        })?;
+        self.write(&RECEIVED_BYTES, encoder, |meter| {
+            Some(meter.input.as_ref()?.received.bytes())
+        })?;
+        self.write(&SENT_EVENTS, encoder, |meter| Some(meter.sent.as_ref()?.events()))?;
+        self.write(&SENT_BYTES, encoder, |meter| Some(meter.sent.as_ref()?.bytes()))?;
+        self.write(&BUFFER_EVENTS, encoder, |meter| {
+            Some(meter.input.as_ref()?.waiting().0)
+        })?;
+        self.write(&BUFFER_BYTES, encoder, |meter| {
+            Some(meter.input.as_ref()?.waiting().1)
+        })?;
+        DEAD_LETTERS.write(encoder, [(Vec::new(), (self.letters)() as f64)])
+    }
+}
