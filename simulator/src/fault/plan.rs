@@ -75,9 +75,9 @@ pub struct FaultRule {
     pub every: Option<u64>,
     /// Only so many in a hundred requests, chosen by the plan's seed: the same ones each time.
     pub percent: Option<u8>,
-    /// Only so many milliseconds of real time after the plan was set, or later: an outage begins.
+    /// Only so many milliseconds of real time after the plan's first request, or later: an outage begins.
     pub after_ms: Option<u64>,
-    /// Only until so many milliseconds of real time after the plan was set: an outage ends.
+    /// Only until so many milliseconds of real time after the plan's first request: an outage ends.
     pub until_ms: Option<u64>,
     /// Waits so many milliseconds of real time before anything else.
     pub delay_ms: u64,
@@ -95,7 +95,7 @@ impl FaultRule {
         }
     }
 
-    /// Whether it is time for this rule, so long after the plan was set.
+    /// Whether it is time for this rule, so long after the plan's first request.
     fn is_on(&self, since: Duration) -> bool {
         self.after_ms
             .is_none_or(|after| since >= Duration::from_millis(after))
@@ -173,7 +173,8 @@ pub(crate) struct Facts<'a> {
 #[derive(Debug)]
 pub(crate) struct FaultState {
     plan: FaultPlan,
-    since: Instant,
+    /// When the first request came.
+    since: Option<Instant>,
     /// (calls, strikes) per rule and counted subject.
     counters: HashMap<(usize, String), (u64, u64)>,
 }
@@ -182,7 +183,7 @@ impl FaultState {
     pub(crate) fn new(plan: FaultPlan) -> Self {
         Self {
             plan,
-            since: Instant::now(),
+            since: None,
             counters: HashMap::new(),
         }
     }
@@ -190,7 +191,8 @@ impl FaultState {
     /// Counts the request and returns how long it waits, and what happens to it.
     pub(crate) fn decide(&mut self, facts: &Facts<'_>) -> (u64, Vec<Action>) {
         let (mut delay, mut actions) = (0, Vec::new());
-        let (seed, since) = (self.plan.seed, self.since.elapsed());
+        let seed = self.plan.seed;
+        let since = self.since.get_or_insert_with(Instant::now).elapsed();
         for (index, rule) in self
             .plan
             .rules

@@ -239,7 +239,7 @@ impl Planner {
             .take()
             .filter(|round| round.holds(now, self.settings.sweep_interval));
         let round = self.round.insert(round.unwrap_or_else(|| Round::new(now)));
-        let windows = round.left(windows, lookback, now).collect();
+        let windows = round.left(windows, end, lookback, now).collect();
         effects.extend(self.next(sweep, windows, Skipped::default()));
         effects
     }

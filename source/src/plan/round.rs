@@ -61,17 +61,23 @@ impl Round {
         self.spans = merged;
     }
 
-    /// Of the windows of a cycle that begins now, those that are still to be listed.
+    /// Of the windows of a cycle that begins now, up to `end`, those that are still to be listed.
     pub(super) fn left(
         &mut self,
         windows: impl Iterator<Item = Window>,
+        end: DateTime<Utc>,
         lookback: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> impl Iterator<Item = Window> {
         let at_once = now - self.cycle < AT_ONCE;
         self.cycle = now;
         windows.filter(move |window| {
-            let slack = if at_once { AT_ONCE } else { TimeDelta::zero() };
+            // Only behind the last window there is nothing: or the cursor would pass what was left out.
+            let slack = if at_once && window.end() == end {
+                AT_ONCE
+            } else {
+                TimeDelta::zero()
+            };
             let done = self
                 .spans
                 .iter()

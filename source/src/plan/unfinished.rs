@@ -87,3 +87,22 @@ fn a_first_window_that_fails_for_longer_is_a_gap_up_to_the_margin() {
     );
     assert_eq!(windows[0].start(), floor);
 }
+
+/// The property tests found it: the seconds between the two cycles lie in a cell that has ended meanwhile.
+#[test]
+fn the_seconds_before_a_new_cell_are_listed_too() {
+    let mut planner = Planner::new(settings(), None);
+    let bad = at("2026-01-10T06:00:00");
+    let fails = |window: Window| {
+        if window.start() == bad {
+            Input::Skip
+        } else {
+            Input::Listed
+        }
+    };
+    cycle_with(&mut planner, at("2026-01-15T11:59:40"), true, fails);
+    let (windows, progress, _) = cycle(&mut planner, at("2026-01-15T12:00:10"), true);
+    let starts: Vec<_> = windows.iter().map(Window::start).collect();
+    assert_eq!(starts, [bad, at("2026-01-15T06:00:00")]);
+    assert_eq!(windows[1].end(), progress.cursor);
+}
