@@ -23,6 +23,7 @@ mod memory;
 mod once;
 mod signals;
 mod state;
+mod tables;
 mod transform;
 #[cfg(unix)]
 mod warnings;

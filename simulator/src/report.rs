@@ -41,8 +41,10 @@ pub struct SubscriptionCall {
     pub content_type: ContentType,
     /// Simulated time.
     pub at: DateTime<Utc>,
-    /// Whether the previous `start` of the feed was less than 15 minutes ago.
+    /// Whether the previous `start` of the feed that was not in vain was less than 15 minutes ago.
     pub within_cooldown: bool,
+    /// Whether a fault let the service be out of order, or throttle: nothing was started, and it may be tried again.
+    pub in_vain: bool,
 }
 
 /// Something that a good client does not do.
@@ -110,7 +112,7 @@ pub struct Report {
     /// Calls of `stop`.
     pub stops: Vec<SubscriptionCall>,
     /// Requests that a good client never sends: `stop`, `notifications`, unknown paths, re-encoded content ids, `start`
-    /// within 15 minutes of another, refused windows, no window at all.
+    /// within 15 minutes of another or again and again, refused windows, no window at all.
     pub forbidden: Vec<Incident>,
     /// Faults that struck.
     pub faults: u64,
@@ -276,6 +278,14 @@ impl Journal {
 
     pub(crate) fn page_requested(&mut self, token: &str) {
         self.announced.remove(token);
+    }
+
+    /// How often the feed of `call` was started since `from`.
+    pub(crate) fn starts_since(&self, call: &SubscriptionCall, from: DateTime<Utc>) -> usize {
+        let same = |other: &&SubscriptionCall| {
+            other.tenant == call.tenant && other.content_type == call.content_type && other.at > from
+        };
+        self.report.starts.iter().filter(same).count()
     }
 
     pub(crate) fn start(&mut self, call: SubscriptionCall) {

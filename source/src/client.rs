@@ -9,9 +9,11 @@ use reqwest::{
     Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_LENGTH, DATE, HeaderMap, RETRY_AFTER},
 };
+use tokio::time::sleep;
 
 use crate::{
     auth::{AuthError, Claims, TokenClient},
+    backoff::{Backoff, Jitter},
     budget::Budget,
     error::{ApiError, Class, Operation, chain, tidy},
     network::Timeouts,
@@ -20,12 +22,16 @@ use crate::{
     telemetry::{self, Limiter},
     types::{ContentType, TenantId, Window, bound},
     url::{ApiBase, ApiUrl},
-    wire::{self, Descriptor, Subscription},
+    wire::{self, Descriptor, Subscription, next_page},
 };
 
 /// Longest page of a listing, and longest body of an error.
 const MAX_PAGE: usize = 64 * 1024 * 1024;
 const MAX_ERROR: usize = 64 * 1024;
+/// How often a page behind the first one is asked for again, and how fast: whoever has come so far does not begin anew for
+/// one failure, and soon enough for the page's address not to go stale.
+const PAGE_RETRIES: u32 = 4;
+const PAGE: Backoff = Backoff::secs(1, 8);
 /// Whatever the service asks for, more is not believed; and whoever reckons with it need not fear an overflow.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
@@ -41,6 +47,7 @@ pub(crate) struct ApiClient {
     clock: Arc<dyn Clock>,
     stats: Arc<TenantStats>,
     limiter: Limiter,
+    jitter: Jitter,
 }
 
 impl ApiClient {
@@ -63,6 +70,7 @@ impl ApiClient {
             clock,
             stats,
             limiter: Limiter::default(),
+            jitter: Jitter::random(),
         }
     }
 
@@ -132,7 +140,6 @@ impl ApiClient {
         content_type: ContentType,
         window: Window,
     ) -> Result<Vec<Descriptor>, ApiError> {
-        let operation = Operation::ListContent;
         let first = self.base.operation(
             "subscriptions/content",
             &[
@@ -143,14 +150,21 @@ impl ApiClient {
         );
         let mut descriptors = Vec::new();
         let mut pages = Pages::new(first);
+        let (mut is_first, mut failures) = (true, 0);
         while let Some(url) = pages.current() {
-            let response = self
-                .send(operation, Method::GET, url, self.timeouts.request)
-                .await?;
-            let next = next_page(response.headers())
-                .map(|text| self.base.pin(&text))
-                .transpose()?;
-            let elements = self.json::<Vec<serde_json::Value>>(operation, response).await?;
+            let (next, elements) = match self.page(url).await {
+                Ok(page) => page,
+                Err(error) => {
+                    failures += 1;
+                    let passes = matches!(error.class(), Class::Transient { retry_after: None });
+                    if is_first || !passes || failures > PAGE_RETRIES {
+                        return Err(error);
+                    }
+                    sleep(PAGE.wait(failures, None, &self.jitter)).await;
+                    continue;
+                }
+            };
+            (is_first, failures) = (false, 0);
             descriptors.extend(elements.into_iter().map(Descriptor::read));
             match pages.step(next) {
                 PageStep::Follow | PageStep::Complete => {}
@@ -158,6 +172,18 @@ impl ApiClient {
             }
         }
         Ok(descriptors)
+    }
+
+    /// One page: the address of the next one, and the elements.
+    async fn page(&self, url: &ApiUrl) -> Result<(Option<ApiUrl>, Vec<serde_json::Value>), ApiError> {
+        let operation = Operation::ListContent;
+        let response = self
+            .send(operation, Method::GET, url, self.timeouts.request)
+            .await?;
+        let next = next_page(response.headers())
+            .map(|text| self.base.pin(&text))
+            .transpose()?;
+        Ok((next, self.json(operation, response).await?))
     }
 
     /// Asks for a blob; the body is still to be read.
@@ -308,15 +334,6 @@ async fn read(operation: Operation, response: &mut Response, limit: usize) -> Re
     Ok(body)
 }
 
-/// The address of the next page. Header names have no case; the documentation has used two.
-fn next_page(headers: &HeaderMap) -> Option<String> {
-    ["nextpageuri", "nextpageurl"]
-        .into_iter()
-        .find_map(|name| headers.get(name))
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
-        .filter(|text| !text.is_empty())
-}
-
 /// When the service says that it answered.
 pub(crate) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let text = headers.get(DATE)?.to_str().ok()?;
@@ -347,19 +364,6 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect()
-    }
-
-    #[test]
-    fn the_next_page_is_found_under_any_spelling() {
-        for name in ["NextPageUri", "nextpageuri", "NEXTPAGEURI", "NextPageUrl"] {
-            let mut map = HeaderMap::new();
-            map.insert(
-                reqwest::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                "https://x".parse().unwrap(),
-            );
-            assert_eq!(next_page(&map).as_deref(), Some("https://x"), "{name}");
-        }
-        assert_eq!(next_page(&headers(&[("nextpageuri", " ")])), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the service writes: tolerant, dumb, and private to this crate.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use reqwest::header::HeaderMap;
 use serde::{Deserialize, Deserializer};
 
 use crate::types::ContentType;
@@ -111,6 +112,15 @@ pub(crate) fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
         })
 }
 
+/// The address of the next page. Header names have no case; the documentation has used two.
+pub(crate) fn next_page(headers: &HeaderMap) -> Option<String> {
+    ["nextpageuri", "nextpageurl"]
+        .into_iter()
+        .find_map(|name| headers.get(name))
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+        .filter(|text| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,5 +179,20 @@ mod tests {
             );
         }
         assert_eq!(parse_instant("yesterday"), None);
+    }
+
+    #[test]
+    fn the_next_page_is_found_under_any_spelling() {
+        for name in ["NextPageUri", "nextpageuri", "NEXTPAGEURI", "NextPageUrl"] {
+            let mut map = HeaderMap::new();
+            map.insert(
+                reqwest::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                "https://x".parse().unwrap(),
+            );
+            assert_eq!(next_page(&map).as_deref(), Some("https://x"), "{name}");
+        }
+        let mut map = HeaderMap::new();
+        map.insert("nextpageuri", " ".parse().unwrap());
+        assert_eq!(next_page(&map), None);
     }
 }

@@ -51,6 +51,16 @@ async fn what_is_odd_around_the_events_costs_none() {
             ..PASSES
         },
         Scenario {
+            name: "compressed bodies",
+            faults: |_| {
+                vec![
+                    FaultRule::new(Operation::ListContent, Action::Gzip),
+                    FaultRule::new(Operation::FetchBlob, Action::Gzip),
+                ]
+            },
+            ..PASSES
+        },
+        Scenario {
             name: "blobs of 20 MB",
             faults: |_| {
                 vec![FaultRule {

@@ -21,6 +21,25 @@ async fn pages_that_go_wrong_cost_nothing() {
             ..PASSES
         },
         Scenario {
+            name: "the address of the second page is stale",
+            world: |world| {
+                world.page_size = 1;
+                world.events_per_blob = 4;
+            },
+            faults: |_| {
+                let stale = Action::Error {
+                    code: "AF20031".to_owned(),
+                    status: None,
+                    message: None,
+                };
+                vec![FaultRule {
+                    page: Some(2),
+                    ..once_a_feed(stale)
+                }]
+            },
+            ..PASSES
+        },
+        Scenario {
             name: "an empty page comes first",
             faults: |_| vec![FaultRule::new(Operation::ListContent, Action::EmptyPageFirst)],
             ..PASSES

@@ -4,8 +4,15 @@
 //! feeds each, runs the real program, and is judged by the same rules.
 
 mod bodies;
+mod clocks;
+mod disabled;
+mod foreign;
+mod late;
 mod listings;
 mod refusals;
+mod silence;
+mod sinks;
+mod sustained;
 mod travel;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +42,10 @@ struct Scenario {
     name: &'static str,
     /// Changes of a world in which everything works.
     world: fn(&mut SimulatorConfig),
+    /// What is done to it before the run.
+    prepare: fn(&Lab),
+    /// What is done to it before the run after the faults.
+    afterwards: fn(&Lab),
     /// What goes wrong; the blobs are for the rules that name one.
     faults: fn(&[BlobReport]) -> Vec<FaultRule>,
     lost: Lost,
@@ -50,6 +61,8 @@ struct Scenario {
 const PASSES: Scenario = Scenario {
     name: "",
     world: |_| {},
+    prepare: |_| {},
+    afterwards: |_| {},
     faults: |_| Vec::new(),
     lost: Lost::Nothing,
     told: "",
@@ -69,8 +82,12 @@ impl Scenario {
         let name = self.name;
         let lab = self.lab().await;
         let handle = lab.simulator.handle();
+        (self.prepare)(&lab);
         let blobs = handle.report().blobs;
-        handle.set_faults(FaultPlan::new((self.faults)(&blobs)));
+        handle.set_faults(FaultPlan {
+            seed: self.seed(),
+            rules: (self.faults)(&blobs),
+        });
         let truth = lab.existing();
         let lost = self.lost_events(&lab, &blobs);
         assert!(
@@ -112,8 +129,10 @@ impl Scenario {
             }
         }
 
-        // Either way, another run repeats nothing.
+        // Either way, another run repeats nothing, and finds what has appeared since.
         handle.set_faults(FaultPlan::default());
+        (self.afterwards)(&lab);
+        let truth = lab.existing();
         let again = output(&mut lab.run(&["--once"])).await;
         let log = stderr(&again);
         let expected = if self.heals { truth } else { &truth - &lost };
@@ -127,12 +146,15 @@ impl Scenario {
         );
     }
 
+    /// It is of the name, so that every scenario has a world of its own, always the same.
+    fn seed(&self) -> u64 {
+        self.name
+            .bytes()
+            .fold(7, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()))
+    }
+
     async fn lab(&self) -> Lab {
-        // The seed is of the name, so that every scenario has a world of its own, always the same.
-        let seed = self.name.bytes().fold(7_u64, |seed, byte| {
-            seed.wrapping_mul(31).wrapping_add(byte.into())
-        });
-        let mut config = SimulatorConfig::demo(seed, 3, EVENTS);
+        let mut config = SimulatorConfig::demo(self.seed(), 3, EVENTS);
         config.events_per_blob = 8;
         (self.world)(&mut config);
         let lab = Lab::new(config, FILE).await;

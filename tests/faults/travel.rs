@@ -7,7 +7,7 @@ use o365_simulator::{Action, Count, FaultRule, Operation, RetryAfter};
 use super::{PASSES, Scenario, hold};
 
 /// `rule` for every operation but starting: a start that failed is repeated after 15 minutes only, as documented.
-fn anywhere(rule: &FaultRule) -> Vec<FaultRule> {
+pub(super) fn anywhere(rule: &FaultRule) -> Vec<FaultRule> {
     [
         Operation::Token,
         Operation::ListSubscriptions,

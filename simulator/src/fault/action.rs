@@ -86,6 +86,11 @@ pub enum Action {
     },
     /// The connection ends without a byte of answer.
     Reset,
+    /// Not a byte of answer for so long, then the connection ends: longer than the client's patience, or than the test's.
+    Hang {
+        /// Seconds of real time.
+        secs: u64,
+    },
 
     // --- tokens ---
     /// `expires_in` and `exp` of the issued token.
@@ -191,6 +196,8 @@ pub enum Action {
     },
 
     // --- transport ---
+    /// The body is compressed, with `Content-Encoding: gzip`, whatever the client accepts.
+    Gzip,
     /// The `Content-Length` of the whole body, then this many bytes, then the connection ends.
     Truncate {
         /// Bytes sent.

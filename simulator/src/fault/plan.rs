@@ -1,11 +1,14 @@
 //! Which request a rule meets.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::content_type::ContentType;
 use crate::fault::Action;
+use crate::random;
 
 /// An operation of the simulated service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,7 +34,7 @@ pub enum Operation {
     Unknown,
 }
 
-/// What shares one counter for `nth`, `from`, `times` and `every`.
+/// What shares one counter for `nth`, `from`, `times`, `every` and `percent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Count {
@@ -70,6 +73,12 @@ pub struct FaultRule {
     pub times: Option<u64>,
     /// Only every so many requests, the first one of them first.
     pub every: Option<u64>,
+    /// Only so many in a hundred requests, chosen by the plan's seed: the same ones each time.
+    pub percent: Option<u8>,
+    /// Only so many milliseconds of real time after the plan's first request, or later: an outage begins.
+    pub after_ms: Option<u64>,
+    /// Only until so many milliseconds of real time after the plan's first request: an outage ends.
+    pub until_ms: Option<u64>,
     /// Waits so many milliseconds of real time before anything else.
     pub delay_ms: u64,
     /// What happens. Left out: only the delay.
@@ -84,6 +93,15 @@ impl FaultRule {
             action: Some(action),
             ..Self::default()
         }
+    }
+
+    /// Whether it is time for this rule, so long after the plan's first request.
+    fn is_on(&self, since: Duration) -> bool {
+        self.after_ms
+            .is_none_or(|after| since >= Duration::from_millis(after))
+            && self
+                .until_ms
+                .is_none_or(|until| since < Duration::from_millis(until))
     }
 
     fn meets(&self, facts: &Facts<'_>) -> bool {
@@ -105,14 +123,17 @@ impl FaultRule {
             && self.page.is_none_or(|page| facts.page == Some(page))
     }
 
-    /// Whether the `call`-th counted request (from one), after `done` earlier strikes, is struck.
-    fn strikes(&self, call: u64, done: u64) -> bool {
+    /// Whether the `call`-th counted request (from one), after `done` earlier strikes, is struck. `seed` is the rule's own.
+    fn strikes(&self, call: u64, done: u64, seed: u64) -> bool {
         let from = self.from.unwrap_or(1);
         self.nth.is_none_or(|nth| call == nth)
             && call >= from
             && self
                 .every
                 .is_none_or(|every| (call - from).is_multiple_of(every.max(1)))
+            && self
+                .percent
+                .is_none_or(|percent| random::hash(&[seed, call]) % 100 < percent.into())
             && self.times.is_none_or(|times| done < times)
     }
 }
@@ -122,6 +143,8 @@ impl FaultRule {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultPlan {
+    /// What the requests that `percent` strikes are a function of.
+    pub seed: u64,
     /// The rules.
     pub rules: Vec<FaultRule>,
 }
@@ -130,6 +153,7 @@ impl FaultPlan {
     /// A plan of these rules.
     pub fn new(rules: impl IntoIterator<Item = FaultRule>) -> Self {
         Self {
+            seed: 0,
             rules: rules.into_iter().collect(),
         }
     }
@@ -146,9 +170,11 @@ pub(crate) struct Facts<'a> {
 }
 
 /// A plan and how often each rule was met so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FaultState {
     plan: FaultPlan,
+    /// When the first request came.
+    since: Option<Instant>,
     /// (calls, strikes) per rule and counted subject.
     counters: HashMap<(usize, String), (u64, u64)>,
 }
@@ -157,6 +183,7 @@ impl FaultState {
     pub(crate) fn new(plan: FaultPlan) -> Self {
         Self {
             plan,
+            since: None,
             counters: HashMap::new(),
         }
     }
@@ -164,12 +191,14 @@ impl FaultState {
     /// Counts the request and returns how long it waits, and what happens to it.
     pub(crate) fn decide(&mut self, facts: &Facts<'_>) -> (u64, Vec<Action>) {
         let (mut delay, mut actions) = (0, Vec::new());
+        let seed = self.plan.seed;
+        let since = self.since.get_or_insert_with(Instant::now).elapsed();
         for (index, rule) in self
             .plan
             .rules
             .iter()
             .enumerate()
-            .filter(|(_, rule)| rule.meets(facts))
+            .filter(|(_, rule)| rule.is_on(since) && rule.meets(facts))
         {
             let tenant = facts.tenant.unwrap_or_default().to_ascii_lowercase();
             let subject = match rule.count {
@@ -178,9 +207,10 @@ impl FaultState {
                 Count::Feed => format!("{tenant} {}", facts.content_type.map_or("", ContentType::as_str)),
                 Count::Blob => format!("{tenant} {}", facts.content_id.unwrap_or_default()),
             };
+            let seed = random::hash(&[seed, index as u64, random::hash_text(&subject)]);
             let (calls, strikes) = self.counters.entry((index, subject)).or_default();
             *calls += 1;
-            if rule.strikes(*calls, *strikes) {
+            if rule.strikes(*calls, *strikes, seed) {
                 *strikes += 1;
                 delay += rule.delay_ms;
                 actions.extend(rule.action.clone());
@@ -194,8 +224,8 @@ impl FaultState {
 mod tests {
     use super::*;
 
-    fn struck(rule: &FaultRule, calls: u64) -> Vec<u64> {
-        let mut state = FaultState::new(FaultPlan::new([rule.clone()]));
+    fn struck(plan: FaultPlan, calls: u64) -> Vec<u64> {
+        let mut state = FaultState::new(plan);
         let facts = Facts {
             operation: Operation::FetchBlob,
             tenant: Some("t"),
@@ -203,8 +233,6 @@ mod tests {
             content_id: Some("a$b"),
             page: None,
         };
-        (1..=calls).filter(|_| !state.decide(&facts).1.is_empty()).count();
-        let mut state = FaultState::new(FaultPlan::new([rule.clone()]));
         (1..=calls)
             .filter(|_| !state.decide(&facts).1.is_empty())
             .collect()
@@ -213,7 +241,9 @@ mod tests {
     #[test]
     fn counters_choose_the_documented_calls() {
         let base = FaultRule::new(Operation::FetchBlob, Action::EmptyBody);
-        let check = |rule: FaultRule, expect: &[u64]| assert_eq!(struck(&rule, 6), expect, "{rule:?}");
+        let check = |rule: FaultRule, expect: &[u64]| {
+            assert_eq!(struck(FaultPlan::new([rule.clone()]), 6), expect, "{rule:?}");
+        };
         check(base.clone(), &[1, 2, 3, 4, 5, 6]);
         check(
             FaultRule {
@@ -296,6 +326,47 @@ mod tests {
             },
             &[],
         );
+    }
+
+    #[test]
+    fn a_part_of_all_calls_is_struck_and_it_is_the_same_part_each_time() {
+        let rule = FaultRule {
+            percent: Some(30),
+            ..FaultRule::new(Operation::FetchBlob, Action::EmptyBody)
+        };
+        let of = |seed| {
+            let mut plan = FaultPlan::new([rule.clone()]);
+            plan.seed = seed;
+            struck(plan, 1_000)
+        };
+        assert!((250..350).contains(&of(1).len()), "{}", of(1).len());
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+        // Not in a rhythm that a client's own could hide.
+        assert!(of(1).windows(2).any(|pair| pair[1] - pair[0] == 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_begins_and_ends() {
+        let rule = FaultRule {
+            after_ms: Some(1_000),
+            until_ms: Some(3_000),
+            ..FaultRule::new(Operation::FetchBlob, Action::EmptyBody)
+        };
+        let mut state = FaultState::new(FaultPlan::new([rule]));
+        let facts = Facts {
+            operation: Operation::FetchBlob,
+            tenant: None,
+            content_type: None,
+            content_id: None,
+            page: None,
+        };
+        let mut strikes = Vec::new();
+        for _ in 0..4 {
+            strikes.push(state.decide(&facts).1.len());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(strikes, [0, 1, 1, 0]);
     }
 
     #[test]

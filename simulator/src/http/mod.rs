@@ -109,13 +109,23 @@ pub(crate) async fn handle(
         content_id: call.route.content_id(),
         page: (operation == Operation::ListContent).then(|| page::number(&call)),
     });
-    if delay > 0 {
-        tokio::time::sleep(Duration::from_millis(delay)).await;
+    let hang = actions.iter().map(|action| match action {
+        Action::Hang { secs } => *secs,
+        _ => 0,
+    });
+    let delay = Duration::from_millis(delay) + Duration::from_secs(hang.sum());
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
     apply_to_world(&app, &call, &actions);
     let reply = match send::whole_answer(&app, &call, &actions) {
         Some(reply) => {
-            note(&app, &call);
+            // Whoever is told that nothing works may try again.
+            let in_vain = matches!(reply.status, 408 | 429 | 500..)
+                || actions
+                    .iter()
+                    .any(|action| matches!(action, Action::Throttle { .. }));
+            note(&app, &call, in_vain);
             reply
         }
         None => operate(&app, &call, &actions).await,
@@ -129,12 +139,11 @@ fn apply_to_world(app: &App, call: &Call, actions: &[Action]) {
     if actions.contains(&Action::DisableSubscription)
         && let Some(tenant) = call.route.tenant().and_then(|id| app.tenant_by_id(id))
     {
+        // Before the world is locked: it knows the content type of a blob.
+        let wanted = call.content_type(app);
         let mut world = lock(&app.world);
         for feed in world.feeds_of(tenant) {
-            if call
-                .content_type(app)
-                .is_none_or(|wanted| wanted == feed.content_type)
-            {
+            if wanted.is_none_or(|wanted| wanted == feed.content_type) {
                 feed.subscription.state = SubscriptionState::Disabled;
             }
         }
@@ -142,7 +151,7 @@ fn apply_to_world(app: &App, call: &Call, actions: &[Action]) {
 }
 
 /// What the report knows of every request, also of one that a fault answers.
-fn note(app: &App, call: &Call) {
+fn note(app: &App, call: &Call, in_vain: bool) {
     let operation = call.route.operation();
     if matches!(call.route, Route::Api { .. }) {
         if call.bearer().is_none() {
@@ -153,7 +162,7 @@ fn note(app: &App, call: &Call) {
         }
         page::note_requested(app, call);
         if operation == Operation::Start {
-            subscriptions::note_start(app, call);
+            subscriptions::note_start(app, call, in_vain);
         }
     }
 }
@@ -181,7 +190,7 @@ async fn operate(app: &Arc<App>, call: &Call, actions: &[Action]) -> Reply {
             content_id,
             ..
         } => {
-            note(app, call);
+            note(app, call, false);
             let access = match gate::enter(app, call) {
                 Ok(access) => access,
                 Err(reply) => return reply,

@@ -1,7 +1,7 @@
 //! What faults make of an answer, and how it leaves.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use flate2::{Compression, write::GzEncoder};
 use futures_util::{StreamExt, stream};
 
 use crate::fault::{Action, Operation, RetryAfter};
@@ -92,7 +93,7 @@ pub(crate) fn whole_answer(app: &App, call: &Call, actions: &[Action]) -> Option
                     .fold(reply, |reply, (name, value)| reply.with(name, value))
             }
             // The status is for the report alone: the connection ends before it is written.
-            Action::Reset => Reply::json(500, ""),
+            Action::Reset | Action::Hang { .. } => Reply::json(500, ""),
             _ => return None,
         })
     })
@@ -190,7 +191,9 @@ pub(crate) fn finish(
     connection: &Connection,
     reply: Reply,
 ) -> Response {
-    let reset = actions.contains(&Action::Reset);
+    let reset = actions
+        .iter()
+        .any(|action| matches!(action, Action::Reset | Action::Hang { .. }));
     if reset {
         connection.reset();
     }
@@ -203,7 +206,7 @@ pub(crate) fn finish(
         content::note_fetched(app, tenant, id);
     }
     let ok = reply.status == 200;
-    let bytes = if ok {
+    let mut bytes = if ok {
         render(reply.payload, actions)
     } else {
         match reply.payload {
@@ -211,6 +214,11 @@ pub(crate) fn finish(
             elements @ Payload::Elements(_) => render(elements, &[]),
         }
     };
+    let mut headers_of_faults = Vec::new();
+    if actions.contains(&Action::Gzip) {
+        bytes = gzip(&bytes);
+        headers_of_faults.push(("content-encoding".to_owned(), "gzip".to_owned()));
+    }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -230,11 +238,13 @@ pub(crate) fn finish(
         ("x-aspnet-version", "4.0.30319".to_owned()),
         ("x-powered-by", "ASP.NET".to_owned()),
     ];
-    for (name, value) in fixed
-        .iter()
-        .map(|(name, value)| (*name, value))
-        .chain(reply.headers.iter().map(|(name, value)| (name.as_str(), value)))
-    {
+    for (name, value) in fixed.iter().map(|(name, value)| (*name, value)).chain(
+        reply
+            .headers
+            .iter()
+            .chain(&headers_of_faults)
+            .map(|(name, value)| (name.as_str(), value)),
+    ) {
         if let (Ok(header), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value.as_str())) {
             headers.insert(header, value);
             if name.starts_with(|letter: char| letter.is_ascii_uppercase())
@@ -246,6 +256,13 @@ pub(crate) fn finish(
     }
     *response.body_mut() = travel(bytes, actions);
     response
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
 }
 
 /// The body, cut or slow if a fault wants it so.

@@ -17,6 +17,8 @@ use crate::world::{State, Subscription, instant};
 
 /// How long a client has to wait between two calls of `start`.
 const COOLDOWN: TimeDelta = TimeDelta::minutes(15);
+/// How many calls of `start` may be made in that time by a client that is told that nothing works.
+const TRIES: usize = 5;
 
 #[derive(Debug, Default, Deserialize)]
 struct StartBody {
@@ -56,29 +58,39 @@ pub(crate) fn start(app: &App, call: &Call, access: &Access) -> Result<Reply, Ap
     Ok(Reply::json(200, body))
 }
 
-/// Writes a call of `start` into the report, also one that a fault answers.
-pub(crate) fn note_start(app: &App, call: &Call) {
+/// Writes a call of `start` into the report, also one that a fault answers. A call that was `in_vain` (the service was out
+/// of order, or throttled) may be repeated a few times; any other one begins a quarter of an hour without.
+pub(crate) fn note_start(app: &App, call: &Call, in_vain: bool) {
     let tenant = call.route.tenant().and_then(|id| app.tenant_by_id(id));
     let (Some(tenant), Some(content_type)) = (tenant, call.content_type(app)) else {
         return;
     };
     let now = app.now();
-    let last = lock(&app.world)
-        .feed(tenant, content_type)
-        .subscription
-        .last_start
-        .replace(now.timestamp_millis());
+    let last = {
+        let mut world = lock(&app.world);
+        let last = &mut world.feed(tenant, content_type).subscription.last_start;
+        let before = *last;
+        if !in_vain {
+            *last = Some(now.timestamp_millis());
+        }
+        before
+    };
     let within_cooldown = last.is_some_and(|last| now - instant(last) < COOLDOWN);
     let mut journal = lock(&app.journal);
     let tenant = app.config.tenants[tenant].id.clone();
-    journal.start(SubscriptionCall {
+    let call_of_start = SubscriptionCall {
         tenant,
         content_type,
         at: now,
         within_cooldown,
-    });
+        in_vain,
+    };
+    let lately = journal.starts_since(&call_of_start, now - COOLDOWN);
+    journal.start(call_of_start);
     if within_cooldown {
         journal.forbidden(now, &call.label, "a second start within 15 minutes");
+    } else if lately >= TRIES {
+        journal.forbidden(now, &call.label, "start is called again and again");
     }
 }
 
@@ -108,6 +120,7 @@ pub(crate) fn stop(app: &App, call: &Call, access: &Access) -> Result<Reply, Api
             content_type,
             at: now,
             within_cooldown: false,
+            in_vain: false,
         });
         journal.forbidden(
             now,

@@ -347,3 +347,44 @@ async fn an_administrator_can_disable_a_subscription_mid_way() {
     );
     assert_eq!(list(ContentType::General).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_compressed_body_says_so() {
+    let rule = FaultRule::new(Operation::FetchBlob, Action::Gzip);
+    let world = World::with_faults(small(), [rule]).await;
+    let blob = world.some(ContentType::SharePoint).await;
+    let request = |client: reqwest::Client| {
+        client
+            .get(blob["contentUri"].as_str().unwrap())
+            .bearer_auth(&world.token)
+            .send()
+    };
+    let as_sent = reqwest::Client::builder().no_gzip().build().unwrap();
+    let answer = request(as_sent).await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    assert_eq!(answer.bytes().await.unwrap()[..2], [0x1f, 0x8b]);
+    let answer = request(reqwest::Client::new()).await.unwrap();
+    assert!(!answer.json::<Vec<Value>>().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_answers_nothing_and_ends_at_last() {
+    let rule = FaultRule {
+        times: Some(2),
+        ..FaultRule::new(Operation::FetchBlob, Action::Hang { secs: 1 })
+    };
+    let world = World::with_faults(small(), [rule]).await;
+    let blob = world.some(ContentType::SharePoint).await;
+    let request = || {
+        world
+            .client
+            .get(blob["contentUri"].as_str().unwrap())
+            .bearer_auth(&world.token)
+    };
+    let began = Instant::now();
+    let patience = request().timeout(Duration::from_millis(200)).send().await;
+    assert!(patience.unwrap_err().is_timeout());
+    assert!(!request().send().await.unwrap_err().is_timeout());
+    assert!(began.elapsed() > Duration::from_secs(1));
+    assert_eq!(request().send().await.unwrap().status(), 200);
+}

@@ -230,3 +230,33 @@ async fn sensitive_types_take_one_language() {
     ask("en-US,de-DE").await.refused(400, "AF20053");
     ask("?").await.refused(400, "AF20054");
 }
+
+#[tokio::test]
+async fn a_start_that_found_the_service_out_of_order_may_be_repeated_a_few_times() {
+    let mut config = small();
+    config.subscribed = false;
+    let out_of_order = FaultRule {
+        times: Some(6),
+        ..FaultRule::new(
+            Operation::Start,
+            Action::Html {
+                status: 503,
+                retry_after: None,
+            },
+        )
+    };
+    let world = World::with_faults(config, [out_of_order]).await;
+    let starts = || async {
+        world.post("subscriptions/start?contentType=Audit.Exchange").await;
+        let report = world.handle.report();
+        let last = report.starts.last().unwrap();
+        (last.in_vain, last.within_cooldown, report.forbidden.len())
+    };
+    for _ in 0..5 {
+        assert_eq!(starts().await, (true, false, 0));
+    }
+    assert_eq!(starts().await, (true, false, 1), "that is hammering");
+    world.handle.advance(Duration::from_mins(16));
+    assert_eq!(starts().await, (false, false, 1));
+    assert_eq!(starts().await, (false, true, 2));
+}

@@ -275,7 +275,7 @@ async fn acknowledged(
 ) -> Result<Outcome, SourceError> {
     let shared = &feed.shared;
     if !status.is_final() {
-        let wait = BLOB.wait(blob.attempts + 1, None, &shared.jitter);
+        let wait = feed.wait(BLOB, blob.attempts + 1, None);
         return again(
             feed,
             blob,
@@ -333,14 +333,14 @@ async fn failed(
     let reason = feed.explain(error);
     match error.class() {
         Class::Transient { retry_after } => {
-            let wait = BLOB.wait(blob.attempts + 1, retry_after, jitter);
+            let wait = feed.wait(BLOB, blob.attempts + 1, retry_after);
             again(feed, blob, reason, wait, Why::Transient).await
         }
         // The budget makes everybody wait.
         Class::Throttled { .. } => again(feed, blob, reason, Duration::ZERO, Why::Throttled).await,
         Class::NoSubscription => {
-            feed.subscribed.store(false, Ordering::Relaxed);
-            let wait = BLOB.wait(blob.attempts + 6, None, jitter);
+            feed.lose_subscription();
+            let wait = feed.wait(BLOB, blob.attempts + 6, None);
             again(feed, blob, reason, wait, Why::Transient).await
         }
         Class::Unauthorized | Class::Permission => {
@@ -354,7 +354,7 @@ async fn failed(
                 && !feed.row.has_delivered
                 && feed.stats.blobs_delivered.load(Ordering::Relaxed) == 0 =>
         {
-            let wait = BLOB.wait(blob.attempts + 1, None, jitter);
+            let wait = feed.wait(BLOB, blob.attempts + 1, None);
             again(feed, blob, reason, wait, Why::Transient).await
         }
         Class::Expired => lost(feed, blob, true, reason).await,

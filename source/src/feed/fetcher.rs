@@ -245,7 +245,7 @@ impl Fetcher<'_> {
                 }
                 self.failures += 1;
                 if self.failures >= PATIENCE {
-                    let wait = TRANSIENT.wait(self.failures - PATIENCE + 1, None, jitter);
+                    let wait = self.feed.wait(TRANSIENT, self.failures - PATIENCE + 1, None);
                     self.paused_until = Some(Instant::now() + wait);
                 }
             }

@@ -1,7 +1,9 @@
 //! The half of a feed that lists: keeps the subscription enabled, performs what the planner says, and writes what it
 //! found into the ledger.
 
-use std::{sync::atomic::Ordering, time::Duration};
+mod subscription;
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
@@ -18,14 +20,15 @@ use crate::{
     wire::Descriptor,
 };
 
-/// Documented: after a start request, wait so long before the next.
-const START_COOLDOWN: TimeDelta = TimeDelta::minutes(15);
-/// Attempts at one window before the next one has its turn.
-const WINDOW_ATTEMPTS: u32 = 3;
-/// Windows that may fail in a row before the cycle is given up.
+/// How often a window is listed at once from its first page again, because another page's address had gone stale.
+const STALE_PAGES: u32 = 3;
+/// Windows that may fail in a row before the cycle is given up. A window that fails is not waited for: the others come
+/// first, and the next cycle has what is left.
 const SKIPS: u32 = 2;
-/// Clocks that differ more are a reason for a refused window.
+/// Clocks that differ more make a difference.
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(1);
+/// Who tells a time that is even further away is not believed, unless a window has been refused.
+const BELIEVED: TimeDelta = TimeDelta::days(1);
 
 /// How a cycle ended.
 #[derive(Debug)]
@@ -61,7 +64,9 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
         feed,
         planner: Planner::new(feed.shared.settings.plan, feed.row.progress),
         start_attempt: feed.row.start_attempt,
+        failed_starts: 0,
         time: Time::Ours,
+        unlisted: usize::MAX,
     };
     if !feed.once() {
         let shared = &feed.shared;
@@ -69,12 +74,15 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
     }
     let mut failures = 0;
     loop {
+        let unlisted = lister.unlisted;
         let wait = match lister.cycle().await? {
             Cycle::Complete => {
                 failures = 0;
+                lister.unlisted = usize::MAX;
                 feed.stats.listing_works();
                 if feed.once() {
-                    return Ok(End::Complete);
+                    feed.end_listing();
+                    return lister.keep_subscribed().await;
                 }
                 let interval = feed.shared.settings.poll_interval;
                 feed.shared.jitter.between(interval * 19 / 20, interval)
@@ -82,6 +90,11 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
             Cycle::Again => continue,
             Cycle::Failed(failure) => {
                 failures += 1;
+                if lister.unlisted < unlisted {
+                    // What makes progress need not become slower.
+                    failures = 1;
+                    feed.touch();
+                }
                 let (wait, lasting, reason) = judge(feed, &failure, failures);
                 feed.stats
                     .listing_failed(reason.clone(), failures, feed.shared.pace.calendar());
@@ -118,10 +131,10 @@ fn judge(feed: &Feed, failure: &Failure, failures: u32) -> (Duration, bool, Stri
             let reason = feed.explain(error);
             match error.class() {
                 Class::Transient { retry_after } => {
-                    (TRANSIENT.wait(failures, retry_after, jitter), false, reason)
+                    (feed.wait(TRANSIENT, failures, retry_after), false, reason)
                 }
                 Class::Throttled { .. } | Class::NoSubscription | Class::StalePage => {
-                    (TRANSIENT.wait(failures + 2, None, jitter), false, reason)
+                    (feed.wait(TRANSIENT, failures + 2, None), false, reason)
                 }
                 Class::Unauthorized | Class::Permission | Class::Bug | Class::Window | Class::TooMuch => {
                     (SLOW.wait(failures, None, jitter), true, reason)
@@ -136,12 +149,17 @@ struct Lister<'a> {
     feed: &'a Feed,
     planner: Planner,
     start_attempt: Option<DateTime<Utc>>,
+    /// Starts without effect since then.
+    failed_starts: u32,
     time: Time,
+    /// Windows that the last cycle, which was not complete, has left.
+    unlisted: usize,
 }
 
 /// Whose clock windows are planned with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Time {
+    /// Ours, corrected by the service's if they differ.
     Ours,
     /// The service's, from the next cycle on: it has refused a window, and our clock differs.
     Switching,
@@ -157,9 +175,13 @@ enum Listed {
 impl Lister<'_> {
     fn now(&self) -> DateTime<Utc> {
         let now = self.feed.shared.pace.calendar();
+        let skew = self.feed.tenant.client.skew();
+        // Known before the first plan: the list of subscriptions came with it. A plan by the wrong time asks for what is
+        // refused, takes what it cannot ask for as a gap, or ends before now.
+        let differs = skew.abs() > MAX_SKEW && skew.abs() < BELIEVED;
         match self.time {
-            Time::Ours | Time::Switching => now,
-            Time::Theirs => now + self.feed.tenant.client.skew(),
+            Time::Ours | Time::Switching if !differs => now,
+            Time::Ours | Time::Switching | Time::Theirs => now + skew,
         }
     }
 
@@ -184,12 +206,13 @@ impl Lister<'_> {
                             .await?;
                     }
                     Effect::List(next) => window = Some(next),
-                    Effect::Done { complete: true } => return Ok(Cycle::Complete),
-                    Effect::Done { complete: false } if self.time == Time::Switching => {
+                    Effect::Done { left: 0 } => return Ok(Cycle::Complete),
+                    Effect::Done { .. } if self.time == Time::Switching => {
                         self.time = Time::Theirs;
                         return Ok(Cycle::Again);
                     }
-                    Effect::Done { complete: false } => {
+                    Effect::Done { left } => {
+                        self.unlisted = left;
                         let error = failure.unwrap_or(ApiError::EndlessPages(0));
                         return Ok(Cycle::Failed(Failure::Api(error)));
                     }
@@ -204,7 +227,10 @@ impl Lister<'_> {
                     skipped = 0;
                     found = self.blobs(window, descriptors);
                     add(&self.feed.stats.windows_listed, 1);
-                    self.feed.touch();
+                    // Later cycles list parts again, which is no progress.
+                    if self.unlisted == usize::MAX {
+                        self.feed.touch();
+                    }
                     Input::Listed
                 }
                 Listed::Not(next, error) => {
@@ -222,7 +248,6 @@ impl Lister<'_> {
     /// Lists a window, as often as makes sense now.
     async fn window(&mut self, window: Window) -> Listed {
         let feed = self.feed;
-        let mut attempts = 0;
         let mut stale = 0;
         loop {
             let error = match feed
@@ -235,22 +260,15 @@ impl Lister<'_> {
                 Err(error) => error,
             };
             match error.class() {
-                Class::Transient { retry_after } => {
-                    attempts += 1;
-                    let wait = TRANSIENT.wait(attempts, retry_after, &feed.shared.jitter);
-                    if attempts >= WINDOW_ATTEMPTS || feed.gives_up(wait) {
-                        return Listed::Not(Input::Skip, error);
-                    }
-                    telemetry::window_failed(&feed.limiter, &feed.key, window, &error);
-                    sleep(wait).await;
-                }
                 // The budget makes everybody wait.
                 Class::Throttled { .. } if !feed.gives_up(Duration::ZERO) => {}
                 // A page's address has gone stale: the window again, from its first page.
-                Class::StalePage if stale < WINDOW_ATTEMPTS => stale += 1,
-                Class::StalePage => return Listed::Not(Input::Skip, error),
+                Class::StalePage if stale < STALE_PAGES => stale += 1,
+                Class::Transient { retry_after: None } | Class::StalePage => {
+                    return Listed::Not(Input::Skip, error);
+                }
                 Class::NoSubscription => {
-                    feed.subscribed.store(false, Ordering::Relaxed);
+                    feed.lose_subscription();
                     return Listed::Not(Input::Abort, error);
                 }
                 Class::Window => {
@@ -261,54 +279,14 @@ impl Lister<'_> {
                     return Listed::Not(Input::Refused, error);
                 }
                 Class::TooMuch | Class::Unusable => return Listed::Not(Input::TooMuch, error),
-                Class::Throttled { .. }
+                // Who names a time is not asked for the next window before.
+                Class::Transient { retry_after: Some(_) }
+                | Class::Throttled { .. }
                 | Class::Unauthorized
                 | Class::Permission
                 | Class::Expired
                 | Class::Bug => return Listed::Not(Input::Abort, error),
             }
-        }
-    }
-
-    /// Makes sure that there is a subscription. Lists first, since starting an enabled one may change it.
-    async fn subscribe(&mut self) -> Result<Result<(), Failure>, SourceError> {
-        let feed = self.feed;
-        if feed.subscribed.load(Ordering::Relaxed) {
-            return Ok(Ok(()));
-        }
-        let client = &feed.tenant.client;
-        match client.is_subscribed(feed.key.content_type).await {
-            // If the service does not say, the listing will.
-            Ok(Some(true) | None) => {
-                feed.subscribed.store(true, Ordering::Relaxed);
-                return Ok(Ok(()));
-            }
-            Ok(Some(false)) if feed.shared.settings.plan.range.is_some() => {
-                return Ok(Err(Failure::NotSubscribed));
-            }
-            Ok(Some(false)) => {}
-            Err(error) => return Ok(Err(Failure::Api(error))),
-        }
-        let now = feed.shared.pace.now();
-        if let Some(last) = self.start_attempt {
-            let again = last + START_COOLDOWN;
-            // A clock that was set back must not lock the feed out.
-            if now < again && now >= last {
-                return Ok(Err(Failure::Cooling(feed.shared.pace.until(again))));
-            }
-        }
-        self.start_attempt = Some(now);
-        let answer = client.start_subscription(feed.key.content_type).await;
-        // Remembered after the answer: a process that was killed before the request left must not wait a quarter of an
-        // hour at its next start. Killed between the two, it finds the subscription enabled.
-        feed.shared.ledger.start_attempted(feed.row.feed, now).await?;
-        match answer {
-            Ok(()) => {
-                telemetry::subscription_started(&feed.key);
-                feed.subscribed.store(true, Ordering::Relaxed);
-                Ok(Ok(()))
-            }
-            Err(error) => Ok(Err(Failure::Api(error))),
         }
     }
 

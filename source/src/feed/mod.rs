@@ -38,6 +38,9 @@ use crate::{
 
 /// Waits after failures that pass by themselves.
 const TRANSIENT: Backoff = Backoff::secs(1, 300);
+/// Somebody waits for a run that has to end: it does not wait longer than this for what passes by itself, and gives up
+/// soon enough.
+const ONCE_CAP: Duration = Duration::from_secs(5);
 /// Waits after failures that only an operator can lift.
 const SLOW: Backoff = Backoff::secs(1_800, 1_800);
 
@@ -83,6 +86,10 @@ pub(crate) struct Feed {
     /// The subscription is known to be enabled.
     subscribed: AtomicBool,
     listing_ended: AtomicBool,
+    /// A request was answered with there being no subscription.
+    unsubscribed: Notify,
+    /// Nothing is left to be fetched in a run that has to end.
+    fetched: CancellationToken,
     /// Blobs that are on their way and not yet sent to their end.
     unsent: AtomicUsize,
     /// Nothing new will be sent: what only waits lets go of the pipeline.
@@ -123,6 +130,8 @@ impl Feed {
             wake: Notify::new(),
             subscribed: AtomicBool::new(false),
             listing_ended: AtomicBool::new(false),
+            unsubscribed: Notify::new(),
+            fetched: CancellationToken::new(),
             unsent: AtomicUsize::new(0),
             closing,
             progressed: Mutex::new(Instant::now()),
@@ -137,14 +146,18 @@ impl Feed {
     pub(crate) async fn run(self, out: SourceSender) -> Result<Option<String>, SourceError> {
         let list = async {
             let end = lister::run(&self).await;
-            self.listing_ended.store(true, Ordering::Release);
-            self.wake.notify_one();
+            self.end_listing();
             if end.is_err() {
                 self.shared.stop.cancel();
             }
             end
         };
-        let (listed, fetched) = futures_util::future::join(list, fetcher::run(&self, out)).await;
+        let fetch = async {
+            let end = fetcher::run(&self, out).await;
+            self.fetched.cancel();
+            end
+        };
+        let (listed, fetched) = futures_util::future::join(list, fetch).await;
         let reasons: Vec<_> = [listed?, fetched?]
             .into_iter()
             .filter_map(|end| match end {
@@ -155,8 +168,30 @@ impl Feed {
         Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
     }
 
+    /// Nothing more is added to what there is to fetch.
+    fn end_listing(&self) {
+        self.listing_ended.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// The subscription is missing or disabled.
+    fn lose_subscription(&self) {
+        self.subscribed.store(false, Ordering::Relaxed);
+        self.unsubscribed.notify_one();
+    }
+
     fn once(&self) -> bool {
         self.shared.mode == RunMode::Once
+    }
+
+    /// How long to wait after a failure that passes by itself.
+    fn wait(&self, backoff: Backoff, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let cap = if self.once() {
+            backoff.cap.min(ONCE_CAP)
+        } else {
+            backoff.cap
+        };
+        Backoff { cap, ..backoff }.wait(failures, retry_after, &self.shared.jitter)
     }
 
     fn touch(&self) {

@@ -8,23 +8,29 @@
 //! * of the whole retention, if a sweep is due: some become visible days later.
 //!
 //! Everything below the **cursor** has been listed completely at least once since [`Progress::origin`], or is named
-//! as a [`Gap`]. A cell that cannot be listed holds the cursor back, but not the cells behind it.
+//! as a [`Gap`]. A cell that cannot be listed holds the cursor back, but not the cells behind it; the next cycle goes on
+//! with what the last one could not list (see [`Round`]).
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub(crate) mod grid;
 pub(crate) mod pages;
+mod round;
 
 use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::round::Round;
 use crate::types::Window;
 
 /// The service lists this far back, and not a second more.
 pub(crate) const SERVICE_RETENTION: TimeDelta = TimeDelta::hours(168);
 /// Requests take time and clocks differ: the distance that is kept from the service's limit.
 const MARGIN: TimeDelta = TimeDelta::minutes(5);
+/// Nearer than this to the limit, what has not been listed is lost. What lies between this and [`MARGIN`] is still tried:
+/// it was planned in time, and may have failed since.
+const BRINK: TimeDelta = TimeDelta::seconds(30);
 /// How far the margin may grow when the service refuses the oldest window nevertheless.
 const MAX_MARGIN: TimeDelta = TimeDelta::hours(4);
 
@@ -94,8 +100,8 @@ pub(crate) enum Effect {
     List(Window),
     /// The cycle is over.
     Done {
-        /// Everything planned was listed.
-        complete: bool,
+        /// Windows of the plan that were not listed.
+        left: usize,
     },
 }
 
@@ -104,7 +110,10 @@ pub(crate) enum Effect {
 pub(crate) struct Planner {
     settings: PlanSettings,
     progress: Option<Progress>,
+    /// From [`BRINK`] on, wider if the service refuses what is so old.
     margin: TimeDelta,
+    /// What the incomplete cycles before this one have listed.
+    round: Option<Round>,
     phase: Phase,
 }
 
@@ -116,12 +125,18 @@ enum Phase {
 
 #[derive(Debug, Clone)]
 struct Cycle {
-    began: DateTime<Utc>,
     sweep: bool,
     current: Window,
     rest: VecDeque<Window>,
-    /// Start of the oldest window that could not be listed.
-    blocked: Option<DateTime<Utc>>,
+    skipped: Skipped,
+}
+
+/// What could not be listed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Skipped {
+    windows: usize,
+    /// Start of the oldest.
+    oldest: Option<DateTime<Utc>>,
 }
 
 /// The oldest instant that may be listed now.
@@ -139,7 +154,8 @@ impl Planner {
         Self {
             settings,
             progress,
-            margin: MARGIN,
+            margin: BRINK,
+            round: None,
             phase: Phase::Idle,
         }
     }
@@ -152,7 +168,9 @@ impl Planner {
             (Phase::Listing(cycle), Input::TooMuch) => self.halve(cycle),
             (Phase::Listing(cycle), Input::Refused) => self.refused(cycle, now),
             (Phase::Listing(cycle), Input::Skip) => self.skip(cycle),
-            (Phase::Listing(_), Input::Abort) => vec![Effect::Done { complete: false }],
+            (Phase::Listing(cycle), Input::Abort) => vec![Effect::Done {
+                left: cycle.skipped.windows + 1 + cycle.rest.len(),
+            }],
             (
                 phase,
                 Input::Poll { .. }
@@ -168,9 +186,15 @@ impl Planner {
         }
     }
 
-    /// The oldest instant that may be listed.
+    /// The oldest instant that a new listing begins with.
     fn floor(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        floor(self.settings.retention, self.margin, now)
+        floor(self.settings.retention, self.margin.max(MARGIN), now)
+    }
+
+    /// The oldest instant that a listing may begin with.
+    fn brink(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let closer = MARGIN - self.margin.min(MARGIN);
+        self.floor(now) - closer
     }
 
     fn begin(&mut self, sweep: bool, now: DateTime<Utc>) -> Vec<Effect> {
@@ -191,61 +215,73 @@ impl Planner {
             effects.push(Effect::Save(first));
             first
         });
-        effects.extend(Self::fall_behind(&mut progress, floor));
+        effects.extend(self.fall_behind(&mut progress, now));
         let sweep = sweep
             || progress
                 .last_sweep
                 .is_none_or(|last| now - last >= self.settings.sweep_interval);
+        let lookback = grid::cell_start(now - self.settings.lookback, self.settings.cell);
         let start = if sweep {
             progress.origin
         } else {
-            let lookback = grid::cell_start(now - self.settings.lookback, self.settings.cell);
             progress.cursor.min(lookback).max(progress.origin)
         };
+        let start = start.max(floor.min(progress.cursor));
         // The second that is now is listed too.
         let mut end = grid::round_down(now) + TimeDelta::seconds(1);
         if let Some((_, to)) = self.settings.range {
             end = end.min(to);
         }
         self.progress = Some(progress);
-        let windows = grid::windows(start.max(floor), end, self.settings.cell).collect();
-        effects.extend(self.next(now, sweep, windows, None));
+        let windows = grid::windows(start, end, self.settings.cell);
+        let round = self
+            .round
+            .take()
+            .filter(|round| round.holds(now, self.settings.sweep_interval));
+        let round = self.round.insert(round.unwrap_or_else(|| Round::new(now)));
+        let windows = round.left(windows, end, lookback, now).collect();
+        effects.extend(self.next(sweep, windows, Skipped::default()));
         effects
     }
 
-    /// What lies between the cursor and the floor is lost.
-    fn fall_behind(progress: &mut Progress, floor: DateTime<Utc>) -> Vec<Effect> {
-        if progress.cursor >= floor {
+    /// A cursor beyond the brink is too old: what lies between it and the floor is lost.
+    fn fall_behind(&self, progress: &mut Progress, now: DateTime<Utc>) -> Vec<Effect> {
+        if progress.cursor >= self.brink(now) {
             return Vec::new();
         }
         let gap = Gap {
             from: progress.cursor,
-            to: floor,
+            to: self.floor(now),
         };
-        progress.cursor = floor;
+        progress.cursor = gap.to;
         vec![Effect::Gap(gap), Effect::Save(*progress)]
     }
 
     fn listed(&mut self, cycle: Cycle) -> Vec<Effect> {
-        let Some(progress) = &mut self.progress else {
+        let (Some(progress), Some(round)) = (&mut self.progress, &mut self.round) else {
             return Vec::new();
         };
-        let reached = cycle.current.end().min(grid::round_down(cycle.began));
-        let reached = cycle.blocked.map_or(reached, |blocked| reached.min(blocked));
+        round.listed(cycle.current);
+        // What was neither skipped nor is to come was listed, in this cycle or in those of the round before it.
+        let next = cycle.rest.front().map(Window::start);
+        let left = next.into_iter().chain(cycle.skipped.oldest).min();
+        let reached = left.map_or(round.horizon(), |left| left.min(round.horizon()));
         progress.cursor = progress.cursor.max(reached);
-        if cycle.rest.is_empty() && cycle.sweep && cycle.blocked.is_none() {
-            progress.last_sweep = Some(cycle.began);
+        if left.is_none() && cycle.sweep {
+            progress.last_sweep = Some(round.began());
         }
         let mut effects = vec![Effect::Save(*progress)];
-        effects.extend(self.next(cycle.began, cycle.sweep, cycle.rest, cycle.blocked));
+        effects.extend(self.next(cycle.sweep, cycle.rest, cycle.skipped));
         effects
     }
 
     fn skip(&mut self, cycle: Cycle) -> Vec<Effect> {
-        let blocked = cycle.blocked.map_or(cycle.current.start(), |blocked| {
-            blocked.min(cycle.current.start())
-        });
-        self.next(cycle.began, cycle.sweep, cycle.rest, Some(blocked))
+        let start = cycle.current.start();
+        let skipped = Skipped {
+            windows: cycle.skipped.windows + 1,
+            oldest: Some(cycle.skipped.oldest.map_or(start, |oldest| oldest.min(start))),
+        };
+        self.next(cycle.sweep, cycle.rest, skipped)
     }
 
     fn halve(&mut self, mut cycle: Cycle) -> Vec<Effect> {
@@ -254,7 +290,7 @@ impl Planner {
         };
         cycle.rest.push_front(second);
         cycle.rest.push_front(first);
-        self.next(cycle.began, cycle.sweep, cycle.rest, cycle.blocked)
+        self.next(cycle.sweep, cycle.rest, cycle.skipped)
     }
 
     /// The window starts too early for the service, or is too long.
@@ -270,11 +306,15 @@ impl Planner {
         if self.margin >= MAX_MARGIN {
             return self.skip(cycle);
         }
-        self.margin += TimeDelta::hours(1);
+        self.margin = if self.margin < MARGIN && cycle.current.start() < self.floor(now) {
+            MARGIN
+        } else {
+            self.margin.max(MARGIN) + TimeDelta::hours(1)
+        };
         let floor = self.floor(now);
         let mut effects = Vec::new();
         if let Some(mut progress) = self.progress {
-            effects.extend(Self::fall_behind(&mut progress, floor));
+            effects.extend(self.fall_behind(&mut progress, now));
             self.progress = Some(progress);
         }
         cycle.rest.push_front(cycle.current);
@@ -283,28 +323,23 @@ impl Planner {
             .into_iter()
             .filter_map(|window| Window::new(window.start().max(floor), window.end()))
             .collect();
-        effects.extend(self.next(cycle.began, cycle.sweep, windows, cycle.blocked));
+        effects.extend(self.next(cycle.sweep, windows, cycle.skipped));
         effects
     }
 
-    fn next(
-        &mut self,
-        began: DateTime<Utc>,
-        sweep: bool,
-        mut rest: VecDeque<Window>,
-        blocked: Option<DateTime<Utc>>,
-    ) -> Vec<Effect> {
+    fn next(&mut self, sweep: bool, mut rest: VecDeque<Window>, skipped: Skipped) -> Vec<Effect> {
         let Some(current) = rest.pop_front() else {
-            return vec![Effect::Done {
-                complete: blocked.is_none(),
-            }];
+            let left = skipped.windows;
+            if left == 0 {
+                self.round = None;
+            }
+            return vec![Effect::Done { left }];
         };
         self.phase = Phase::Listing(Cycle {
-            began,
             sweep,
             current,
             rest,
-            blocked,
+            skipped,
         });
         vec![Effect::List(current)]
     }
@@ -329,3 +364,5 @@ fn believable(mut progress: Progress, floor: DateTime<Utc>, now: DateTime<Utc>) 
 mod model;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unfinished;

@@ -34,7 +34,7 @@ struct Step {
 fn step() -> impl Strategy<Value = Step> {
     let skew = prop_oneof![6 => Just(0_i64), 2 => -600_i64..600, 1 => -3_000_000_i64..3_000_000];
     (
-        prop_oneof![4 => 1_i64..40_000, 1 => 1_i64..900_000],
+        prop_oneof![2 => 1_i64..90, 4 => 1_i64..40_000, 1 => 1_i64..900_000],
         skew,
         any::<bool>(),
         proptest::collection::vec(0_u8..14, 1..30),
@@ -111,7 +111,7 @@ impl World {
                             ),
                             (0, 0)
                         );
-                        prop_assert!(window.start() >= planner.floor(now), "starts before the floor");
+                        prop_assert!(window.start() >= planner.brink(now), "starts before the brink");
                         prop_assert!(window.end() <= now + TimeDelta::seconds(1));
                         next = Some(window);
                     }

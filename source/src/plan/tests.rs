@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn at(text: &str) -> DateTime<Utc> {
+pub(super) fn at(text: &str) -> DateTime<Utc> {
     format!("{text}Z").parse().unwrap()
 }
 
-fn settings() -> PlanSettings {
+pub(super) fn settings() -> PlanSettings {
     PlanSettings {
         cell: TimeDelta::hours(6),
         retention: TimeDelta::hours(168),
@@ -18,13 +18,17 @@ fn settings() -> PlanSettings {
 }
 
 /// Runs a cycle in which every window is listed; returns the windows, the progress and the gaps.
-fn cycle(planner: &mut Planner, now: DateTime<Utc>, sweep: bool) -> (Vec<Window>, Progress, Vec<Gap>) {
+pub(super) fn cycle(
+    planner: &mut Planner,
+    now: DateTime<Utc>,
+    sweep: bool,
+) -> (Vec<Window>, Progress, Vec<Gap>) {
     let (windows, progress, gaps, complete) = cycle_with(planner, now, sweep, |_| Input::Listed);
     assert!(complete);
     (windows, progress.unwrap(), gaps)
 }
 
-fn cycle_with(
+pub(super) fn cycle_with(
     planner: &mut Planner,
     now: DateTime<Utc>,
     sweep: bool,
@@ -44,7 +48,7 @@ fn cycle_with(
                         windows.push(window);
                     }
                 }
-                Effect::Done { complete } => done = Some(complete),
+                Effect::Done { left } => done = Some(left == 0),
             }
         }
         if let Some(complete) = done {
@@ -60,7 +64,7 @@ fn span(windows: &[Window]) -> (DateTime<Utc>, DateTime<Utc>) {
     (windows[0].start(), windows[windows.len() - 1].end())
 }
 
-const NOW: &str = "2026-01-15T12:34:56";
+pub(super) const NOW: &str = "2026-01-15T12:34:56";
 
 #[test]
 fn the_first_run_lists_the_whole_retention_up_to_now() {

@@ -1,5 +1,21 @@
 //! Where other collectors lose or repeat data (reference §14), ours does not. Each test is one cause, named after the
-//! collector that has it.
+//! collector that has it. The patterns behind the causes, and a test of each (`tests/tables.rs` of the project looks
+//! whether they exist):
+//!
+//! | pattern | test |
+//! |---|---|
+//! | 1 a cursor with nothing remembered below it | `filebeat_skips_what_is_older_than_its_cursor` |
+//! | 2 an epsilon added to a cursor | `elastic_cel_loses_the_second_after_its_cursor` |
+//! | 3 advancing on empty, partial, oversized or error answers | `elastic_cel_moves_past_late_blobs_on_an_empty_answer` `wazuh_ends_a_window_at_a_large_body` `observiq_advances_although_a_listing_failed` |
+//! | 4 advancing before delivery is confirmed | `ddbnl_forgets_what_the_sink_refused` `wazuh_forgets_what_its_queue_refused` |
+//! | 5 headers and parameters with case | `filebeat_misses_pages_when_the_header_is_spelled_otherwise` |
+//! | 6 `NextPageUri` as resume state | `a_stale_or_failing_page_lists_the_window_again` |
+//! | 7 a failing blob that blocks, or is overtaken | `filebeat_loses_a_failed_blob_that_newer_ones_overtake` `elastic_cel_passes_a_blob_that_failed` |
+//! | 8 one cursor for several content types | `o365beat_has_one_cursor_for_all_content_types` |
+//! | 9 one token a cycle | `ddbnl_has_one_token_a_run` |
+//! | 10 `start` at every poll, no `PublisherIdentifier` | `elastic_cel_starts_at_every_poll_and_forgets_the_publisher` |
+//! | 11 healthy while nothing is collected | `elastic_rewrite_freezes_and_calls_it_health` |
+//! | 12 silent skips | `filebeat_says_nothing_of_a_blob_that_is_gone` `filebeat_restarts_for_ever_at_a_body_that_makes_no_sense` |
 
 use std::time::Duration;
 
@@ -9,8 +25,8 @@ use o365_simulator::{Action, BlobContent, BlobSpec, ContentType, Count, FaultRul
 
 use crate::world::{World, id, ids, once};
 
-/// Adds a blob with one event per id, so long ago.
-fn add(world: &World, age: TimeDelta, events: &[&str]) {
+/// Adds a blob with one event per id, so long ago. Its content id.
+pub(crate) fn add(world: &World, age: TimeDelta, events: &[&str]) -> String {
     let events = events.iter().map(|id| format!(r#"{{"Id":"{id}"}}"#)).collect();
     let mut spec = BlobSpec::new(
         world.tenants[0].clone(),
@@ -21,7 +37,7 @@ fn add(world: &World, age: TimeDelta, events: &[&str]) {
     world
         .handle()
         .add_blob(spec)
-        .expect("the simulator takes any blob");
+        .expect("the simulator takes any blob")
 }
 
 /// Filebeat (1): what is older than the newest blob seen is skipped. Also Matano (1), `UTMStack`'s and Wazuh's "now".

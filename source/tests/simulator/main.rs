@@ -3,10 +3,14 @@
 mod collectors;
 mod complete;
 mod credential;
+mod ending;
 mod faults;
 mod gateway;
+mod habits;
 mod network;
 mod numbers;
+mod patterns;
 mod rate;
 mod restart;
+mod starts;
 mod world;

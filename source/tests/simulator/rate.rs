@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_millis(120);
     clippy::disallowed_methods,
     reason = "this makes time pass, and waits for nothing"
 )]
-async fn faster<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn faster<T>(work: impl Future<Output = T>) -> T {
     // Time does not leap while a blocking task runs.
     let (ticks, mut tick) = tokio::sync::mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
