@@ -55,8 +55,11 @@ async fn all_is_well_and_nothing_is_written() {
     let lab = Lab::new(simulated(2), FILE).await;
     let (code, rows) = check(&lab).await;
     assert_eq!((code, wrong(&rows).len()), (Some(0), 0), "{rows:#?}");
-    // data_dir, ledger, and for each tenant login, tenant, roles, api, clock, and two rows a content type.
-    assert_eq!(rows.len(), 2 + 2 * 15);
+    // data_dir, ledger, the sink, and for each tenant login, tenant, roles, api, clock, and two rows a content type.
+    assert_eq!(rows.len(), 3 + 2 * 15);
+    let sink = rows.last().unwrap();
+    assert_eq!((&sink["source"], &sink["check"]), (&"out".into(), &"sink".into()));
+    says(sink, "found", "out.ndjson");
     assert_eq!(std::fs::read_dir(lab.dir.path()).unwrap().count(), 1);
 
     let ended = output(&mut lab.command(&["check"], &[])).await;
@@ -240,4 +243,52 @@ async fn a_proxy_is_named_and_its_password_reaches_no_log() {
         said.contains(&format!("the proxy {url} (`proxy.https`)")),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_cannot_be_written_is_named() {
+    let lab = Lab::new(
+        simulated(1),
+        "  out: { type: file, inputs: [ecs], path: blocked/out-%Y.ndjson }",
+    )
+    .await;
+    // Who runs as root may write anywhere, but not below a file.
+    std::fs::write(lab.path("blocked"), "").unwrap();
+    let (code, rows) = check(&lab).await;
+    assert_eq!(code, Some(1));
+    let [sink] = wrong(&rows)[..] else {
+        panic!("{rows:#?}");
+    };
+    assert_eq!(sink["check"], "sink");
+    says(sink, "found", "blocked");
+    assert!(lab.path("blocked").is_file());
+}
+
+/// The command line is wrong, or the configuration is: the same code whichever command is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_not_there_is_wrong_usage_everywhere() {
+    let lab = Lab::new(simulated(1), FILE).await;
+    let backfill = ["backfill", "--from", "-2h", "--to", "-1h", "--source", "other"];
+    for command in [&["state", "show", "--source", "other"][..], &backfill] {
+        let ended = output(&mut lab.command(command, &[])).await;
+        let told = stderr(&ended);
+        assert_eq!(ended.status.code(), Some(2), "{command:?}: {told}");
+        assert!(told.contains("--source other"), "{command:?}: {told}");
+    }
+    let path = lab.path("pipeline.yaml");
+    std::fs::write(
+        &path,
+        "sources: { in: { type: stdin } }\nsinks: { out: { type: blackhole, inputs: [in] } }\n",
+    )
+    .unwrap();
+    for command in [
+        &["check"][..],
+        &["state", "show"],
+        &["backfill", "--from", "-2h", "--to", "-1h"],
+    ] {
+        let ended = output(&mut lab.command(command, &[])).await;
+        let told = stderr(&ended);
+        assert_eq!(ended.status.code(), Some(78), "{command:?}: {told}");
+        assert!(told.contains("o365_audit"), "{command:?}: {told}");
+    }
 }
