@@ -229,9 +229,13 @@ impl Journal {
         self.report.requests.values().sum()
     }
 
-    pub(crate) fn answer(&mut self, status: u16, faults: usize) {
-        *self.report.statuses.entry(status).or_default() += 1;
+    /// Told before anything is answered: who hangs up meanwhile was struck nevertheless.
+    pub(crate) fn struck(&mut self, faults: usize) {
         self.report.faults += faults as u64;
+    }
+
+    pub(crate) fn answer(&mut self, status: u16) {
+        *self.report.statuses.entry(status).or_default() += 1;
     }
 
     pub(crate) fn token_opened(&mut self, tenant: &str) {

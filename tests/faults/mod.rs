@@ -95,7 +95,7 @@ impl Scenario {
             "{name}: nothing is lost, so nothing is proven"
         );
 
-        let run = output(&mut lab.run(&["--once"])).await;
+        let run = output(&mut lab.run(&["--once", "--metrics-file", "metrics"])).await;
         let log = stderr(&run);
         assert_eq!(run.status.code(), Some(self.code), "{name}: {log}");
         let no_rules = (self.faults)(&blobs).is_empty();
@@ -109,6 +109,10 @@ impl Scenario {
         match self.subject(&lab, &blobs) {
             None => {
                 assert_eq!(ledger["complete"], true, "{name}: {missing}{log}");
+                assert!(
+                    metric_of_loss(&lab, &[]) < 1.0,
+                    "{name}: a metric tells of a loss: {log}"
+                );
                 assert!(log.contains(self.told), "{name}: no {:?}: {log}", self.told);
             }
             Some(subject) => {
@@ -117,6 +121,10 @@ impl Scenario {
                     log.lines().any(|line| names(line) && line.contains(self.told)),
                     "{name}: the log does not name {subject:?} with {:?}: {log}",
                     self.told
+                );
+                assert!(
+                    metric_of_loss(&lab, &self.labels(&lab, &blobs)) > 0.0,
+                    "{name}: no metric tells"
                 );
                 // It calls tenants by their names.
                 let subject: Vec<_> = subject.iter().map(|part| lab.tenant_name(part)).collect();
@@ -212,6 +220,22 @@ impl Scenario {
         }
     }
 
+    /// What the labels of a metric have to hold to tell of the loss.
+    fn labels(&self, lab: &Lab, blobs: &[BlobReport]) -> Vec<String> {
+        let of = |tenant: &str, content_type: ContentType| {
+            vec![
+                format!("tenant=\"{tenant}\""),
+                format!("content_type=\"{}\"", content_type.as_str()),
+            ]
+        };
+        match self.lost {
+            Lost::Nothing => Vec::new(),
+            Lost::Tenant(tenant) => vec![format!("tenant=\"{}\"", lab.tenant(tenant))],
+            Lost::Feed(tenant, content_type) => of(lab.tenant(tenant), content_type),
+            Lost::Blob(blob) => of(&blobs[blob].tenant, blobs[blob].content_type),
+        }
+    }
+
     /// All that is expected, nothing else, and nothing twice.
     fn judge(&self, delivered: &BTreeMap<String, usize>, expected: &BTreeSet<String>, log: &str) {
         let name = self.name;
@@ -226,6 +250,22 @@ impl Scenario {
         let twice: Vec<_> = delivered.iter().filter(|(_, count)| **count > 1).collect();
         assert!(twice.is_empty(), "{name}: twice: {twice:?}: {log}");
     }
+}
+
+/// The sum of all metrics that tell of a loss, over the feeds with these labels.
+fn metric_of_loss(lab: &Lab, labels: &[String]) -> f64 {
+    const METRICS: [&str; 4] = [
+        "o365_feed_blobs_expired_total{",
+        "o365_feed_blobs_quarantined_total{",
+        "o365_feed_gaps_total{",
+        "o365_feed_failures_in_a_row{",
+    ];
+    let text = std::fs::read_to_string(lab.path("metrics")).unwrap();
+    text.lines()
+        .filter(|line| METRICS.iter().any(|metric| line.starts_with(metric)))
+        .filter(|line| labels.iter().all(|label| line.contains(label)))
+        .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+        .sum()
 }
 
 /// The ledger's own answer to "is anything missing?".

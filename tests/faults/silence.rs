@@ -50,13 +50,22 @@ async fn an_outage_of_everything_is_outlasted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_hangs_holds_up_only_what_it_hangs_on() {
     hold([Scenario {
-        name: "a request of every tenant hangs",
+        name: "a request of every tenant hangs for longer than anybody waits",
+        prepare: |lab| {
+            let path = lab.path("pipeline.yaml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(
+                &path,
+                text.replace("poll_interval: 1s", "poll_interval: 1s, read_timeout: 1s"),
+            )
+            .unwrap();
+        },
         faults: |_| {
             [Operation::Token, Operation::ListContent, Operation::FetchBlob]
                 .map(|on| FaultRule {
                     count: Count::Tenant,
                     nth: Some(1),
-                    ..FaultRule::new(on, Action::Hang { secs: 2 })
+                    ..FaultRule::new(on, Action::Hang { secs: 3_600 })
                 })
                 .to_vec()
         },

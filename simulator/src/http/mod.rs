@@ -109,6 +109,7 @@ pub(crate) async fn handle(
         content_id: call.route.content_id(),
         page: (operation == Operation::ListContent).then(|| page::number(&call)),
     });
+    lock(&app.journal).struck(actions.len());
     let hang = actions.iter().map(|action| match action {
         Action::Hang { secs } => *secs,
         _ => 0,

@@ -197,7 +197,7 @@ pub(crate) fn finish(
     if reset {
         connection.reset();
     }
-    lock(&app.journal).answer(if reset { 0 } else { reply.status }, actions.len());
+    lock(&app.journal).answer(if reset { 0 } else { reply.status });
     if reply.status == 200
         && unharmed(actions)
         && call.route.operation() == Operation::FetchBlob
