@@ -24,6 +24,7 @@ mod once;
 mod signals;
 mod state;
 mod tables;
+mod test;
 mod transform;
 #[cfg(unix)]
 mod warnings;

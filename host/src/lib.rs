@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod encoding;
+pub mod fixtures;
 pub mod folder;
 pub mod metrics;
 pub mod registry;

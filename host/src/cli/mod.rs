@@ -10,6 +10,7 @@ mod run;
 mod signals;
 mod simulate;
 mod state;
+mod test;
 mod transform;
 mod validate;
 
@@ -60,6 +61,8 @@ enum Command {
     Validate(validate::Args),
     /// Asks the tenants of a configuration what a collection needs, and says what to repair. Changes nothing.
     Check(check::Args),
+    /// Tests the transforms of a configuration with fixture files: exits with 1 if anything is not as expected.
+    Test(test::Args),
     /// Transforms events from standard input to standard output, one a line, in order.
     Transform(transform::Args),
     /// Shows the whole pipeline against a built-in simulator: needs no tenant, no account, no network.
@@ -107,6 +110,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Backfill(args) => backfill::backfill(args).await,
             Command::Validate(args) => validate::validate(args).await,
             Command::Check(args) => check::check(args).await,
+            Command::Test(args) => test::test(args).await,
             Command::Transform(args) => transform::transform(args).await,
             Command::Demo(args) => demo::demo(args).await,
             Command::Simulate(args) => simulate::simulate(args).await,

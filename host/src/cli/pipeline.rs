@@ -58,6 +58,11 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
 }
 
 impl Loaded {
+    /// How many unit tests the configuration has.
+    pub(super) fn tests(&self) -> usize {
+        self.config.tests.len()
+    }
+
     /// The Office 365 sources, by name.
     pub(super) fn audits(&self) -> Vec<(&ComponentKey, &O365AuditConfig)> {
         let sources = self.pipeline.sources.iter();

@@ -1,7 +1,7 @@
 //! `transform`: events from standard input to standard output, to try a component or a program, or to use them in a
 //! script.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use indexmap::IndexMap;
@@ -53,7 +53,11 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
         Some(loaded) => {
             // Its own names first, so that a mistake in them is reported at its line.
             loaded.plan()?;
-            (replace_ends(std::mem::take(&mut loaded.pipeline)), loaded.grace)
+            let pipeline = std::mem::take(&mut loaded.pipeline).with_ends(
+                (STDIN, Box::new(StdinConfig::default())),
+                (STDOUT, Box::new(ConsoleConfig::default())),
+            );
+            (pipeline, loaded.grace)
         }
         None => (pipeline_of(&args)?, std::time::Duration::from_mins(1)),
     };
@@ -91,7 +95,12 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
 
 /// The pipeline that the arguments describe: a component, then programs.
 fn pipeline_of(args: &Args) -> Result<Pipeline, Failed> {
-    let mut pipeline = empty(Path::new("."));
+    let mut pipeline = Pipeline {
+        sources: IndexMap::from([(STDIN.into(), Box::new(StdinConfig::default()) as _)]),
+        workers: pipeline::default_workers(),
+        config_dir: ".".into(),
+        ..Pipeline::default()
+    };
     let mut last = STDIN.to_owned();
     if let Some(module) = &args.wasm {
         let options = args.options.as_deref().unwrap_or("{}");
@@ -127,45 +136,6 @@ fn pipeline_of(args: &Args) -> Result<Pipeline, Failed> {
         .sinks
         .insert(STDOUT.into(), (vec![last], Box::new(ConsoleConfig::default())));
     Ok(pipeline)
-}
-
-fn empty(config_dir: &Path) -> Pipeline {
-    Pipeline {
-        sources: IndexMap::from([(STDIN.into(), Box::new(StdinConfig::default()) as _)]),
-        workers: pipeline::default_workers(),
-        config_dir: config_dir.to_owned(),
-        ..Pipeline::default()
-    }
-}
-
-/// Replaces every source by standard input and all sinks by standard output.
-fn replace_ends(mut pipeline: Pipeline) -> Pipeline {
-    let sources: Vec<String> = pipeline.sources.keys().map(ToString::to_string).collect();
-    let rename = |inputs: &[String]| {
-        let mut renamed: Vec<String> = Vec::new();
-        for input in inputs {
-            let input = if sources.contains(input) { STDIN } else { input };
-            if !renamed.iter().any(|known| known == input) {
-                renamed.push(input.to_owned());
-            }
-        }
-        renamed
-    };
-    let all: Vec<String> = pipeline
-        .sinks
-        .values()
-        .flat_map(|(inputs, _)| inputs.clone())
-        .collect();
-    for (inputs, _) in pipeline.transforms.values_mut() {
-        *inputs = rename(inputs);
-    }
-    let ends = empty(&pipeline.config_dir);
-    pipeline.sources = ends.sources;
-    pipeline.sinks = IndexMap::from([(
-        STDOUT.into(),
-        (rename(&all), Box::new(ConsoleConfig::default()) as _),
-    )]);
-    pipeline
 }
 
 fn refuse_args(failure: &BuildFailure) -> Failed {

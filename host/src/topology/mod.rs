@@ -6,6 +6,7 @@
 //!    everything has flowed out.
 
 mod build;
+mod ends;
 mod fanout;
 mod meter;
 mod plan;
