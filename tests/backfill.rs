@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, process::Stdio};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use o365_simulator::{Action, FaultPlan, FaultRule, Operation, SimulatorConfig};
 
-use crate::support::{Lab, PATIENCE, now, output, signal, stderr, terminate, wait_for};
+use crate::support::{Lab, PATIENCE, now, output, output_within, signal, stderr, terminate, wait_for};
 
 const SINK: &str = "  out: { type: file, inputs: [ecs], path: out.ndjson }";
 
@@ -140,7 +140,9 @@ async fn beside_a_collection_both_write_whole_lines_to_the_same_file() {
         || "nothing is written".to_owned(),
     )
     .await;
-    let backfill = output(&mut lab.command(&["backfill"], &range.arguments())).await;
+    // It waits for the collection to make room: longer than a minute.
+    let mut backfill = lab.command(&["backfill"], &range.arguments());
+    let backfill = output_within(2 * PATIENCE, &mut backfill).await;
     assert_eq!(backfill.status.code(), Some(0), "{}", stderr(&backfill));
     let complete = || {
         let delivered = lab.delivered("out.ndjson");

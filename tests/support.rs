@@ -34,7 +34,12 @@ pub(crate) fn host(home: &Path) -> Command {
 }
 
 pub(crate) async fn output(command: &mut Command) -> Output {
-    tokio::time::timeout(PATIENCE, command.output())
+    output_within(PATIENCE, command).await
+}
+
+/// The same for a program that has to wait itself.
+pub(crate) async fn output_within(patience: Duration, command: &mut Command) -> Output {
+    tokio::time::timeout(patience, command.output())
         .await
         .expect("the program takes too long")
         .unwrap()

@@ -8,7 +8,7 @@ use o365_core::ComponentKey;
 
 use crate::{
     config::O365AuditConfig,
-    ledger::{LedgerError, LedgerReader, remove_ledger},
+    ledger::{BACKFILL, LedgerError, LedgerReader, remove_ledger},
     plan::{grid, oldest},
 };
 
@@ -88,7 +88,7 @@ impl Backfill {
     pub fn ledger_path(&self, data_dir: &Path, component: &ComponentKey) -> PathBuf {
         const NAME: &str = "%Y%m%dT%H%M%SZ";
         data_dir.join(component.as_str()).join(format!(
-            "backfill-{}-{}.sqlite",
+            "{BACKFILL}{}-{}.sqlite",
             self.from.format(NAME),
             self.to.format(NAME)
         ))

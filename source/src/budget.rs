@@ -13,12 +13,15 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::backoff::{Backoff, Jitter};
+use crate::{
+    backoff::{Backoff, Jitter},
+    beside::ROOM_AFTER,
+};
 
 /// First pause after a throttled request; doubles up to the cap. Reference §11.
 const THROTTLE: Backoff = Backoff::secs(30, 300);
 /// The minute that is counted, and a second more: requests travel for different times.
-const SPAN: Duration = Duration::from_secs(61);
+pub(crate) const SPAN: Duration = Duration::from_secs(61);
 /// Share of a minute's requests that may follow each other without a pause: one of so many.
 const BURST_SHARE: u32 = 20;
 
@@ -29,21 +32,22 @@ pub(crate) enum Start {
     First,
     /// There may have been as many as are allowed, up to this moment.
     Resumed,
+    /// Somebody else is asking, and makes room ([`crate::beside`]).
+    Beside,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// Time that one request costs.
-    cost: Duration,
-    /// How far ahead of now the account may be.
-    tolerance: Duration,
+    /// Requests per minute.
+    rate: u32,
     account: Mutex<Account>,
     jitter: Jitter,
 }
 
 #[derive(Debug)]
 struct Account {
+    pace: Pace,
     /// Theoretical arrival time of the next request.
     due: Instant,
     /// Nobody sends before.
@@ -52,24 +56,46 @@ struct Account {
     throttled: u32,
 }
 
-impl Budget {
-    pub(crate) fn new(requests_per_minute: u32, start: Start, jitter: Jitter) -> Self {
+/// How fast requests may follow each other.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Time that one request costs.
+    cost: Duration,
+    /// How far ahead of now the account may be.
+    tolerance: Duration,
+}
+
+impl Pace {
+    fn of(requests_per_minute: u32) -> Self {
         let rate = requests_per_minute.max(1);
         let burst = (rate / BURST_SHARE).max(1);
         // A span sees the burst and what the pace adds to it: together no more than the rate.
         let cost = SPAN / (rate - burst + 1);
-        let tolerance = cost * (burst - 1);
-        let now = Instant::now();
         Self {
             cost,
-            tolerance,
+            tolerance: cost * (burst - 1),
+        }
+    }
+}
+
+impl Budget {
+    pub(crate) fn new(requests_per_minute: u32, start: Start, jitter: Jitter) -> Self {
+        let pace = Pace::of(requests_per_minute);
+        let now = Instant::now();
+        // As far ahead as any request can have left it.
+        let resumed = now + pace.tolerance + pace.cost;
+        Self {
+            rate: requests_per_minute,
             account: Mutex::new(Account {
+                pace,
                 due: match start {
                     Start::First => now,
-                    // As far ahead as any request can have left it.
-                    Start::Resumed => now + tolerance + cost,
+                    Start::Resumed | Start::Beside => resumed,
                 },
-                blocked_until: now,
+                blocked_until: match start {
+                    Start::First | Start::Resumed => now,
+                    Start::Beside => now + ROOM_AFTER,
+                },
                 throttled: 0,
             }),
             jitter,
@@ -86,17 +112,23 @@ impl Budget {
         }
     }
 
+    /// Leaves so many requests per minute to others; at least one is kept.
+    pub(crate) fn leave(&self, requests_per_minute: u32) {
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.pace = Pace::of(self.rate.saturating_sub(requests_per_minute));
+    }
+
     fn try_acquire(&self, now: Instant) -> Result<(), Instant> {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         if account.blocked_until > now {
             return Err(account.blocked_until);
         }
         let due = account.due.max(now);
-        let earliest = due.checked_sub(self.tolerance).unwrap_or(now);
+        let earliest = due.checked_sub(account.pace.tolerance).unwrap_or(now);
         if earliest > now {
             return Err(earliest);
         }
-        account.due = due + self.cost;
+        account.due = due + account.pace.cost;
         Ok(())
     }
 

@@ -74,6 +74,11 @@ impl ApiClient {
         }
     }
 
+    /// Leaves so many requests per minute to others.
+    pub(crate) fn leave(&self, requests_per_minute: u32) {
+        self.budget.leave(requests_per_minute);
+    }
+
     /// How far the service's clock is ahead of ours, as the last answer's `Date` had it.
     pub(crate) fn skew(&self) -> TimeDelta {
         self.stats.skew()

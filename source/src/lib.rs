@@ -5,6 +5,7 @@ mod alarm;
 mod auth;
 mod backfill;
 mod backoff;
+mod beside;
 mod budget;
 mod check;
 mod client;

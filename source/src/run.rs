@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     auth::{Credential, TokenClient, TokenSettings},
     backoff::Jitter,
+    beside::{Beside, ROOM_AFTER},
     budget::{Budget, Start},
     client::ApiClient,
     config::O365AuditConfig,
@@ -23,7 +24,7 @@ use crate::{
     error::{Incomplete, SourceError, chain},
     feed::{Feed, Shared, TenantShared},
     fetch::BodyRoom,
-    ledger::{Configured, Ledger, RETRY_NOTICED_AFTER, ledger_path},
+    ledger::{Configured, Ledger, RETRY_NOTICED_AFTER, ledger_in_use, ledger_path},
     network::{Network, Timeouts},
     pace::Pace,
     quarantine::{KeepError, Quarantine},
@@ -87,6 +88,8 @@ pub struct AuditSource {
     network: Network,
     stats: Stats,
     path: PathBuf,
+    /// The ledger of the collection; another one than `path` if this is a backfill.
+    collection: PathBuf,
     quarantine: PathBuf,
     cx: SourceContext,
 }
@@ -103,12 +106,12 @@ impl AuditSource {
             return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());
         }
         // Each ledger has a quarantine of its own: what it does not know is removed from there.
+        let collection = ledger_path(&cx.data_dir, &cx.key);
         let (path, quarantine) = if let Some(range) = config.backfill {
             let path = range.ledger_path(&cx.data_dir, &cx.key);
             (path.clone(), path.with_extension("quarantine"))
         } else {
-            let path = ledger_path(&cx.data_dir, &cx.key);
-            (path.clone(), path.with_file_name("quarantine"))
+            (collection.clone(), collection.with_file_name("quarantine"))
         };
         Ok(Self {
             settings,
@@ -116,6 +119,7 @@ impl AuditSource {
             network,
             stats: config.stats.clone(),
             path,
+            collection,
             quarantine,
             cx,
         })
@@ -136,13 +140,18 @@ impl AuditSource {
     /// # Cancel safety
     /// Dropping the future is like killing the process: nothing is lost, and blobs in flight are repeated.
     pub async fn run(self) -> Result<(), SourceError> {
-        // Who finds a ledger may have had a predecessor a moment ago, whose requests count too.
-        let start = if self.path.exists() {
+        let is_backfill = self.path != self.collection;
+        let start = if is_backfill && ledger_in_use(&self.collection)? {
+            telemetry::waits_for_room(ROOM_AFTER);
+            Start::Beside
+        } else if self.path.exists() {
+            // Who finds a ledger may have had a predecessor a moment ago, whose requests count too.
             Start::Resumed
         } else {
             Start::First
         };
-        let ledger = Ledger::open(&self.path).await?;
+        let said = is_backfill.then_some(self.settings.requests_per_minute);
+        let ledger = Ledger::open_and_say(&self.path, said).await?;
         let SourceContext {
             key: component,
             out,
@@ -174,6 +183,7 @@ impl AuditSource {
         let clients = Clients::new(settings, &self.credential, &self.network, start)
             .map_err(SourceError::HttpClient)?;
         let mut keys = Vec::new();
+        let mut tenants = Vec::new();
         for tenant in &settings.tenants {
             let tenant_shared = Arc::new(TenantShared {
                 name: tenant.name.clone(),
@@ -187,6 +197,7 @@ impl AuditSource {
                 fetching: Semaphore::new(settings.fetch_concurrency),
                 in_flight: Arc::new(InFlight::default()),
             });
+            tenants.push(Arc::clone(&tenant_shared));
             keys.extend(settings.content_types.iter().map(|content_type| {
                 let key = FeedKey {
                     tenant: tenant.id.clone(),
@@ -204,6 +215,10 @@ impl AuditSource {
             lookback: settings.plan.lookback,
         });
         shared.ledger.configured(configured.collect()).await?;
+        let mut beside = (!is_backfill).then(|| Beside::new(self.collection, tenants));
+        if let Some(beside) = &mut beside {
+            beside.look().await;
+        }
         let mut feeds = JoinSet::new();
         for ((key, tenant), row) in keys.into_iter().zip(rows) {
             let stats = self.stats.feed(&key);
@@ -224,7 +239,7 @@ impl AuditSource {
         telemetry::started(feeds.len(), settings.tenants.len());
         let mut watch = Watch::new(&self.path, self.stats, shared.pace.clone());
         let ended = tokio::select! {
-            ended = supervise(&shared, feeds) => ended,
+            ended = supervise(&shared, feeds, beside) => ended,
             never = watch.run() => match never {},
         };
         watch.look().await;
@@ -235,6 +250,7 @@ impl AuditSource {
 async fn supervise(
     shared: &Shared,
     mut feeds: JoinSet<Result<Option<Incomplete>, SourceError>>,
+    mut beside: Option<Beside>,
 ) -> Result<(), SourceError> {
     let mut incomplete = Vec::new();
     let mut fatal = None;
@@ -255,6 +271,9 @@ async fn supervise(
                 continue;
             }
             _ = look.tick() => {
+                if let Some(beside) = &mut beside {
+                    beside.look().await;
+                }
                 // `state retry` writes into the ledger beside us.
                 let found = shared.ledger.foreign_version().await?;
                 if version.replace(found).is_some_and(|known| known != found) {

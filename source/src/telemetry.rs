@@ -265,6 +265,29 @@ pub(crate) fn quarantine_failed(reason: &str) {
     );
 }
 
+pub(crate) fn room_for_backfill(requests_per_minute: u32) {
+    info!(
+        requests_per_minute,
+        "a backfill runs beside this collection, which leaves it so many requests of each tenant"
+    );
+}
+
+pub(crate) fn waits_for_room(wait: Duration) {
+    info!(
+        wait_seconds = wait.as_secs(),
+        "a collection runs: it makes room, and the first request goes out after a wait"
+    );
+}
+
+pub(crate) fn backfills_unknown(limiter: &Limiter, reason: &str) {
+    if let Some(repeated) = limiter.allow("backfills") {
+        warn!(
+            error = reason,
+            repeated, "whether a backfill runs beside this collection is not known"
+        );
+    }
+}
+
 pub(crate) fn ledger_not_read(limiter: &Limiter, reason: &str) {
     if let Some(repeated) = limiter.allow("ledger") {
         warn!(

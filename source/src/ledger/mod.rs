@@ -26,7 +26,7 @@ use rusqlite::ErrorCode;
 pub(crate) use self::{
     blobs::{Delivered, FeedRow, NewBlob, PendingBlob, Retry, SetAside},
     counters::{Configured, assumed_expiration},
-    writer::{Ledger, remove as remove_ledger},
+    writer::{Ledger, backfills_in_use, remove as remove_ledger},
 };
 pub use self::{
     edit::{Forgotten, LedgerEditor, RETRY_NOTICED_AFTER},
@@ -123,6 +123,9 @@ impl LedgerError {
         }
     }
 }
+
+/// What the names of the ledgers of backfills begin with.
+pub(crate) const BACKFILL: &str = "backfill-";
 
 /// The file whose lock says that a process owns the ledger.
 fn lock_path(path: &Path) -> PathBuf {

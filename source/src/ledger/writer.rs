@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::Write,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -11,7 +12,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{LedgerError, health, lock_path, schema};
+use super::{BACKFILL, LedgerError, health, lock_path, schema};
 
 /// Requests that may wait for the thread.
 const QUEUE: usize = 1_024;
@@ -33,9 +34,19 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger, or makes it.
+    /// Opens the ledger, or makes it, and says nothing.
+    #[cfg(test)]
     pub(crate) async fn open(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_and_say(path, None).await
+    }
+
+    /// Opens the ledger, or makes it, and says to others how many requests per minute its owner will make.
+    pub(crate) async fn open_and_say(
+        path: &Path,
+        requests_per_minute: Option<u32>,
+    ) -> Result<Self, LedgerError> {
         let lock = lock(path).await?;
+        say(&lock, requests_per_minute).map_err(|error| io(&lock_path(path), &error))?;
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let (opened, outcome) = oneshot::channel();
         let path = path.to_owned();
@@ -140,6 +151,32 @@ pub fn ledger_in_use(path: &Path) -> Result<bool, LedgerError> {
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(io(&lock_path, &error)),
     }
+}
+
+fn say(mut lock: &File, requests_per_minute: Option<u32>) -> std::io::Result<()> {
+    lock.set_len(0)?;
+    match requests_per_minute {
+        Some(rate) => lock.write_all(rate.to_string().as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// How many requests per minute each backfill makes that runs beside the collection with this ledger.
+pub(crate) fn backfills_in_use(path: &Path) -> Result<Vec<u32>, LedgerError> {
+    let Some(folder) = path.parent() else {
+        return Ok(Vec::new());
+    };
+    let mut rates = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| io(folder, &error))? {
+        let lock_path = entry.map_err(|error| io(folder, &error))?.path();
+        let name = lock_path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(BACKFILL) && name.ends_with(".lock") && ledger_in_use(&lock_path)? {
+            let text = std::fs::read_to_string(&lock_path).map_err(|error| io(&lock_path, &error))?;
+            // It is about to say so, and waits for longer than the next look.
+            rates.push(text.trim().parse().unwrap_or(0));
+        }
+    }
+    Ok(rates)
 }
 
 /// Opens the file beside the database whose lock says who owns it, or makes it.

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use o365_core::{Capacity, EventStatus, RunMode, ShutdownSignal, SourceSender, channel};
+use chrono::TimeDelta;
+use o365_core::{
+    Capacity, EventStatus, RunMode, ShutdownSignal, SourceSender, channel, config::SourceConfig,
+    testing::collect_source,
+};
 use o365_simulator::SimulatorConfig;
+use o365_source::{Backfill, Stats};
 
 use crate::world::{World, distinct, id};
 
@@ -78,6 +83,42 @@ async fn no_minute_holds_more_requests_than_configured() {
         "the rate is not used: {most} requests in a minute"
     );
     world.assert_well_behaved();
+}
+
+/// Each alone would keep the rate, and both together would not.
+#[tokio::test(start_paused = true)]
+async fn nor_does_a_minute_of_a_collection_and_a_backfill_beside_it() {
+    let world = world().await;
+    let now = world.handle().now();
+    let mut backfill = world.config.clone();
+    backfill.stats = Stats::default();
+    backfill.backfill = Some(Backfill::new(now - TimeDelta::hours(30), now - TimeDelta::hours(1)).unwrap());
+    backfill.api.max_requests_per_minute = RATE / 4;
+    let beside = async {
+        // The collection asks as fast as it may by now.
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        collect_source(
+            |out| async {
+                let context = world.context(out, RunMode::Once, ShutdownSignal::never());
+                backfill.build(context).await.unwrap()
+            },
+            |_| EventStatus::Delivered,
+        )
+        .await
+    };
+    let both = futures_util::future::join(world.once_for(Duration::from_hours(2)), beside);
+    let (collected, again) = faster(both).await;
+    for (what, result) in [("collection", &collected.result), ("backfill", &again.result)] {
+        assert!(
+            result.is_ok(),
+            "{what}: {:?}",
+            result.as_ref().map_err(ToString::to_string)
+        );
+    }
+    assert!(!again.documents.is_empty());
+    let report = world.handle().report();
+    let most = report.most_in_a_minute();
+    assert!(most <= RATE as usize, "{most} requests in a minute");
 }
 
 #[tokio::test(start_paused = true)]
