@@ -1,7 +1,5 @@
 //! The rules of uap-core, applied as Elasticsearch applies them.
 
-use std::borrow::Cow;
-
 use regex::{Captures, Regex};
 use regex_filtered::{Builder, Options, Regexes};
 use serde::Deserialize;
@@ -205,7 +203,7 @@ impl Rule {
 
 /// A rule in the words of the regex crate: classes are ASCII, as in Java, and a repetition of up to some hundred is one
 /// without end, because hundreds of copies of a class cost megabytes.
-fn portable(regex: &str) -> Cow<'_, str> {
+fn portable(regex: &str) -> String {
     let mut out = String::with_capacity(regex.len());
     let mut rest = regex;
     let mut in_class = false;
@@ -254,7 +252,7 @@ fn portable(regex: &str) -> Cow<'_, str> {
         rest = &rest[1..];
     }
     out.push_str(rest);
-    Cow::Owned(out)
+    out
 }
 
 /// `{0,200}` is `*` and `{1,200}` is `+`: the sign, and the length of what it stands for.
