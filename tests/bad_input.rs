@@ -61,6 +61,14 @@ async fn every_mistake_has_a_message_with_place_cause_and_remedy() {
             transform("type: remap, file: none.vrl"),
             &["none.vrl", "pipeline.yaml:4"],
         ),
+        case(
+            transform("type: geoip, database: none.mmdb"),
+            &["none.mmdb", "geoipupdate", "pipeline.yaml:4"],
+        ),
+        case(
+            transform("type: user_agent, regexes: none.yaml"),
+            &["none.yaml", "pipeline.yaml:4"],
+        ),
         case(transform("type: rename"), &["rename", "remap", "pipeline.yaml:4"]),
         case(
             SOURCE.replace("in.ndjson", "missing.ndjson") + SINK,

@@ -17,6 +17,7 @@ mod component;
 mod demo;
 mod examples;
 mod faults;
+mod golden;
 mod kill;
 mod kills;
 mod memory;

@@ -12,6 +12,8 @@ pub fn registry() -> Registry {
         .source::<sources::FileConfig>("file")
         .transform::<wasm::WasmConfig>("wasm")
         .transform::<transforms::RemapConfig>("remap")
+        .transform::<transforms::GeoipConfig>("geoip")
+        .transform::<transforms::UserAgentConfig>("user_agent")
         .sink::<sinks::ConsoleConfig>("console")
         .sink::<sinks::FileConfig>("file")
         .sink::<sinks::BlackholeConfig>("blackhole")

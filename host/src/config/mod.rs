@@ -39,6 +39,7 @@ use o365_core::{
     config::{SinkConfig, SourceConfig, TransformConfig},
 };
 pub use read::Format;
+pub(crate) use read::yaml_data;
 pub use registry::Registry;
 use serde::{Deserialize, Deserializer, de::Error as _};
 

@@ -7,6 +7,11 @@ use std::{collections::HashMap, ops::Range, path::Path};
 
 use super::node::{Entry, Kind, Node};
 
+/// Reads a data file that is no configuration, such as a list of rules. The error is for people.
+pub(crate) fn yaml_data<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    yaml::data(text)
+}
+
 /// The language of a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {

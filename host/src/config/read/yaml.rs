@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, Options, Spanned};
 
@@ -27,6 +27,13 @@ pub(super) fn read(text: &str) -> Result<Node, ReadError> {
     serde_saphyr::from_str_with_options(text, options)
         .map(|Tree(node)| node)
         .map_err(|error| explain(text, error.without_snippet()))
+}
+
+/// A data file that is no configuration, such as a list of rules: into any type, with the reader's own words for errors.
+pub(super) fn data<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut options = Options::default();
+    options.with_snippet = false;
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.without_snippet().to_string())
 }
 
 fn explain(text: &str, error: &serde_saphyr::Error) -> ReadError {
