@@ -141,6 +141,35 @@ async fn a_running_pipeline_shows_how_it_is_doing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_person_is_an_alarm() {
+    let lab = lab("127.0.0.1:0", SimulatorConfig::demo(9, 1, 60), FILE).await;
+    let bad = lab.simulator.handle().report().blobs[0].clone();
+    lab.simulator.handle().set_faults(FaultPlan::new([FaultRule {
+        content_id: Some(bad.content_id),
+        ..FaultRule::new(Operation::FetchBlob, o365_simulator::Action::EmptyBody)
+    }]));
+    let run = output(&mut lab.run(&["--once"])).await;
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let (mut child, address) = start(&lab).await;
+    let text = metrics(address, |samples| sum(samples, "o365_alarms") == 1.0).await;
+    let alarm = r#"o365_alarms{component_id="o365",alarm="quarantined"}"#;
+    assert_eq!(samples(&text)[alarm], 1.0);
+    let (status, _, body) = get(address, "/health").await;
+    assert_eq!(status, 200, "a restart would not help");
+    let health: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(health["status"], "degraded");
+    let alarm = &health["alarms"][0];
+    assert_eq!(alarm["alarm"], "quarantined");
+    assert_eq!(alarm["tenant"], bad.tenant);
+    assert_eq!(alarm["content_type"], bad.content_type.as_str());
+    assert!(
+        alarm["advice"].as_str().unwrap().contains("state retry"),
+        "{body}"
+    );
+    assert_eq!(terminate(&mut child).await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_that_drains_is_not_ready() {
     // Nobody reads what the console sink writes, so the pipeline cannot drain.
     let lab = lab(
