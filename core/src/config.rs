@@ -157,7 +157,8 @@ pub trait SourceConfig: Any + Debug + Send + Sync {
     /// Everything that is wrong and can be seen without the network.
     fn validate(&self, cx: &ComponentContext) -> Vec<Problem>;
 
-    /// Makes the source, ready to run. Nothing is requested from a service before the returned future is polled.
+    /// Makes the source, ready to run, or says everything that [`SourceConfig::validate`] says: whoever builds does not ask
+    /// that before. Nothing is requested from a service before the returned future is polled.
     async fn build(&self, cx: SourceContext) -> Result<Source, BuildError>;
 }
 
@@ -188,7 +189,7 @@ pub trait SinkConfig: Debug + Send + Sync {
     /// Everything that is wrong and can be seen without the network and without writing anything.
     fn validate(&self, cx: &ComponentContext) -> Vec<Problem>;
 
-    /// Makes the sink, ready to run.
+    /// Makes the sink, ready to run, or says everything that [`SinkConfig::validate`] says.
     async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError>;
 
     /// Whether the destination can be reached now, as far as that can be seen without changing anything there: what was

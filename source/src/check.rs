@@ -132,9 +132,8 @@ impl O365AuditConfig {
             let (settings, config_dir, now) = (settings.clone(), config_dir.to_owned(), clock.now());
             // Decrypting a key takes longer than an async thread should be held.
             tokio::task::spawn_blocking(move || {
-                settings.credential.check(&config_dir, now)?;
-                let network = settings.network.load(&config_dir)?;
-                Ok::<_, Problem>((settings.credential.load(&config_dir), network))
+                let network = settings.read_files(&config_dir, now)?;
+                Ok::<_, BuildError>((settings.credential.load(&config_dir), network))
             })
             .await
             .map_err(|_| Problem::new("", "reading the credential failed"))??

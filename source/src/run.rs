@@ -98,9 +98,8 @@ impl AuditSource {
     /// Checks the configuration and reads the credential's files. Nothing is opened or requested yet.
     pub fn new(config: &O365AuditConfig, cx: SourceContext) -> Result<Self, BuildError> {
         let settings = Settings::new(config)?;
-        settings.credential.check(&cx.config_dir, cx.clock.now())?;
+        let network = settings.read_files(&cx.config_dir, cx.clock.now())?;
         let credential = settings.credential.load(&cx.config_dir);
-        let network = settings.network.load(&cx.config_dir)?;
         let key = cx.key.as_str();
         if key.is_empty() || key.starts_with('.') || key.contains(['/', '\\']) {
             return Err(Problem::new("", format!("the name `{key}` cannot be the name of a folder")).into());

@@ -1,6 +1,10 @@
 //! `type: file`: replays files with one event a line, compressed or not.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use flate2::read::MultiGzDecoder;
@@ -54,12 +58,32 @@ impl SourceConfig for FileConfig {
     }
 
     fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
+        self.problems(&cx.config_dir)
+    }
+
+    async fn build(&self, cx: SourceContext) -> Result<Source, BuildError> {
+        let problems = self.problems(&cx.config_dir);
+        if !problems.is_empty() {
+            return Err(problems.into());
+        }
+        let paths: Vec<PathBuf> = self
+            .paths()
+            .into_iter()
+            .map(|(_, path)| cx.config_dir.join(path))
+            .collect();
+        Ok(Box::pin(async move { replay(&cx, &paths).await }))
+    }
+}
+
+impl FileConfig {
+    /// What is wrong with the paths.
+    fn problems(&self, config_dir: &Path) -> Vec<Problem> {
         let paths = self.paths();
         if paths.is_empty() {
             return vec![Problem::new("path", "names no file").hint("give the path of an NDJSON file")];
         }
         let unreadable = paths.into_iter().filter_map(|(field, path)| {
-            let path = cx.config_dir.join(path);
+            let path = config_dir.join(path);
             let error = open(&path).err()?;
             Some(
                 Problem::new(field, format!("cannot read `{}`: {error}", path.display()))
@@ -67,15 +91,6 @@ impl SourceConfig for FileConfig {
             )
         });
         unreadable.collect()
-    }
-
-    async fn build(&self, cx: SourceContext) -> Result<Source, BuildError> {
-        let paths: Vec<PathBuf> = self
-            .paths()
-            .into_iter()
-            .map(|(_, path)| cx.config_dir.join(path))
-            .collect();
-        Ok(Box::pin(async move { replay(&cx, &paths).await }))
     }
 }
 

@@ -72,12 +72,10 @@ impl Pipeline {
 struct Problems(Vec<(ComponentKey, Problem)>);
 
 impl Problems {
-    /// Keeps what was found; returns whether that is anything.
-    fn add(&mut self, key: &ComponentKey, found: Vec<Problem>) -> bool {
-        let any = !found.is_empty();
+    /// Keeps what was found.
+    fn add(&mut self, key: &ComponentKey, found: Vec<Problem>) {
         self.0
             .extend(found.into_iter().map(|problem| (key.clone(), problem)));
-        any
     }
 
     /// What was built, unless it could not be.
@@ -179,11 +177,7 @@ impl Builder<'_> {
     async fn sinks(&mut self) -> Vec<(ComponentKey, Sink)> {
         let mut built = Vec::new();
         for (key, (_, config)) in &self.pipeline.sinks {
-            let cx = self.pipeline.context(key, self.environment);
-            if self.problems.add(key, config.validate(&cx)) {
-                continue;
-            }
-            let result = config.build(&cx).await;
+            let result = config.build(&self.pipeline.context(key, self.environment)).await;
             built.extend(self.problems.note(key, result).map(|sink| (key.clone(), sink)));
         }
         built
@@ -196,12 +190,6 @@ impl Builder<'_> {
     ) -> Vec<(ComponentKey, Source, Pump)> {
         let mut built = Vec::new();
         for (key, config) in &self.pipeline.sources {
-            if self.problems.add(
-                key,
-                config.validate(&self.pipeline.context(key, self.environment)),
-            ) {
-                continue;
-            }
             // The source itself counts what it sends.
             let fanout = fanout(self.plan, senders, key, None, Arc::default());
             let (out, pump) = if let Some(only) = fanout.single() {

@@ -20,13 +20,7 @@ pub use self::{
     secret::SecretSource,
 };
 pub use crate::auth::{CertificateAlgorithm, TokenEndpointVersion};
-use crate::{
-    backfill::Backfill,
-    run::AuditSource,
-    settings::{Said, Settings},
-    stats::Stats,
-    types::ContentType,
-};
+use crate::{backfill::Backfill, run::AuditSource, settings::Settings, stats::Stats, types::ContentType};
 
 /// Collects the audit trail of Office 365 tenants. Type `o365_audit`.
 ///
@@ -135,8 +129,6 @@ pub struct O365AuditConfig {
     /// Whoever holds a clone can watch the source that is built from this configuration.
     #[serde(skip)]
     pub stats: Stats,
-    #[serde(skip)]
-    pub(crate) said: Said,
 }
 
 /// One tenant.
@@ -333,7 +325,6 @@ impl O365AuditConfig {
             once_give_up_after: five_minutes(),
             backfill: None,
             stats: Stats::default(),
-            said: Said::default(),
         }
     }
 
@@ -373,10 +364,10 @@ impl SourceConfig for O365AuditConfig {
     }
 
     fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
-        match Settings::new(self) {
-            Ok(settings) => settings.check_files(&cx.config_dir, cx.clock.now()),
-            Err(problems) => problems,
-        }
+        Settings::new(self)
+            .and_then(|settings| settings.read_files(&cx.config_dir, cx.clock.now()))
+            .err()
+            .unwrap_or_default()
     }
 
     async fn build(&self, cx: SourceContext) -> Result<Source, BuildError> {

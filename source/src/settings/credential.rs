@@ -1,11 +1,6 @@
 //! Which credential is configured, and what is wrong with its files.
 
-use std::{
-    collections::HashSet,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use chrono::{DateTime, Utc};
 use o365_core::{SensitiveString, config::Problem};
@@ -25,22 +20,7 @@ use crate::{
 
 /// The credential as configured, with paths that start at the configuration's directory.
 #[derive(Debug, Clone)]
-pub(crate) struct CredentialSettings {
-    credential: Credential,
-    said: Said,
-}
-
-/// What has been said of a configuration's files. Its clones share it: a file is looked at again before it is used, and
-/// nobody wants to read the same twice.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Said(Arc<Mutex<HashSet<String>>>);
-
-impl Said {
-    /// Whether this is said for the first time.
-    fn first(&self, what: String) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
-    }
-}
+pub(crate) struct CredentialSettings(Credential);
 
 impl CredentialSettings {
     /// The credential with absolute paths. Its files are read when a token is requested.
@@ -53,7 +33,7 @@ impl CredentialSettings {
                 ..program.clone()
             }),
         };
-        match &self.credential {
+        match &self.0 {
             Credential::ClientSecret(source) => Credential::ClientSecret(secret(source)),
             Credential::FederatedToken(path) => Credential::FederatedToken(config_dir.join(path)),
             Credential::ManagedIdentity(identity) => Credential::ManagedIdentity(identity.clone()),
@@ -72,22 +52,19 @@ impl CredentialSettings {
         match self.load(config_dir) {
             // Only the platform knows.
             Credential::ManagedIdentity(_) => Ok(()),
-            Credential::ClientSecret(secret) => self.check_secret("client_secret", &secret).map(drop),
-            Credential::FederatedToken(path) => self
-                .check_secret("federated_token_file", &Secret::File(path))
-                .map(drop),
+            Credential::ClientSecret(secret) => check_secret("client_secret", &secret).map(drop),
+            Credential::FederatedToken(path) => {
+                check_secret("federated_token_file", &Secret::File(path)).map(drop)
+            }
             Credential::Certificate(files) => {
                 let passphrase = match &files.passphrase {
-                    Some(secret) => self.check_secret("key_passphrase", secret)?,
+                    Some(secret) => check_secret("key_passphrase", secret)?,
                     None => None,
                 };
-                self.warn_if_open(files.key.as_ref().unwrap_or(&files.certificate));
+                warn_if_open(files.key.as_ref().unwrap_or(&files.certificate));
                 match files.load(passphrase.as_ref(), now) {
                     Ok(certificate) => {
-                        let thumbprint = certificate.thumbprint();
-                        if self.said.first(thumbprint.to_owned()) {
-                            telemetry::certificate(thumbprint, certificate.not_after(), now);
-                        }
+                        telemetry::certificate(certificate.thumbprint(), certificate.not_after(), now);
                         Ok(())
                     }
                     // Only the command knows it.
@@ -102,24 +79,24 @@ impl CredentialSettings {
             }
         }
     }
+}
 
-    fn check_secret(&self, field: &str, secret: &Secret) -> Result<Option<SensitiveString>, Problem> {
-        match secret {
-            Secret::Text(text) => Ok(Some(text.clone())),
-            Secret::Command(_) => Ok(None),
-            Secret::File(path) => {
-                self.warn_if_open(path);
-                read_file(path)
-                    .map(Some)
-                    .map_err(|reason| Problem::new(field, reason))
-            }
+fn check_secret(field: &str, secret: &Secret) -> Result<Option<SensitiveString>, Problem> {
+    match secret {
+        Secret::Text(text) => Ok(Some(text.clone())),
+        Secret::Command(_) => Ok(None),
+        Secret::File(path) => {
+            warn_if_open(path);
+            read_file(path)
+                .map(Some)
+                .map_err(|reason| Problem::new(field, reason))
         }
     }
+}
 
-    fn warn_if_open(&self, path: &Path) {
-        if is_open(path) && self.said.first(path.display().to_string()) {
-            telemetry::readable_by_others(path);
-        }
+fn warn_if_open(path: &Path) {
+    if is_open(path) {
+        telemetry::readable_by_others(path);
     }
 }
 
@@ -210,10 +187,7 @@ impl Problems {
             }),
             (None, None, None, path) => Credential::FederatedToken(path.clone()?),
         };
-        Some(CredentialSettings {
-            credential,
-            said: config.said.clone(),
-        })
+        Some(CredentialSettings(credential))
     }
 
     fn identity(&mut self, config: &ManagedIdentityConfig, tenants: usize) -> Option<ManagedIdentity> {

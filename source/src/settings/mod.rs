@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use o365_core::{config::Problem, duration};
 use url::Url;
 
-pub(crate) use self::credential::{CredentialSettings, Said};
+pub(crate) use self::credential::CredentialSettings;
 use crate::{
     auth::TokenEndpointVersion,
     config::O365AuditConfig,
-    network::{NetworkSettings, ProxySettings, Timeouts, check_proxy},
+    network::{Network, NetworkSettings, ProxySettings, Timeouts, check_proxy},
     plan::{PlanSettings, grid},
     types::{ContentType, TenantId, is_guid},
     url::is_confidential,
@@ -125,11 +125,15 @@ impl Settings {
 }
 
 impl Settings {
-    /// What is wrong with the files that the configuration names. Commands are not run.
-    pub(crate) fn check_files(&self, config_dir: &Path, now: DateTime<Utc>) -> Vec<Problem> {
-        let credential = self.credential.check(config_dir, now).err();
-        let network = self.network.load(config_dir).err();
-        credential.into_iter().chain(network).collect()
+    /// Reads the files that the configuration names, or says everything that is wrong with them. Commands are not run.
+    pub(crate) fn read_files(&self, config_dir: &Path, now: DateTime<Utc>) -> Result<Network, Vec<Problem>> {
+        match (
+            self.credential.check(config_dir, now),
+            self.network.load(config_dir),
+        ) {
+            (Ok(()), Ok(network)) => Ok(network),
+            (credential, network) => Err(credential.err().into_iter().chain(network.err()).collect()),
+        }
     }
 }
 
