@@ -1,33 +1,15 @@
 //! Parity with the published fixtures of the reference mapping, places, networks and user agents included: the whole
 //! pipeline, as a user would configure it. `transform-wasm` has the same test of the mapping alone.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
+use o365_host::fixtures::{diff::differences, suite::find};
 use serde_json::{Value, json};
 
 use crate::support::{host, lines, output_with_input, shared, stderr};
 
 /// Events of the reference's fixtures.
 const GOLDEN_EVENTS: usize = 236;
-
-/// The input files, in order.
-fn fixtures(dir: &Path) -> Vec<std::path::PathBuf> {
-    let mut found: Vec<_> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            let name = path.to_string_lossy();
-            name.ends_with(".json") && !name.ends_with("-expected.json")
-        })
-        .collect();
-    found.sort();
-    found
-}
-
-fn list(path: &Path, key: &str) -> Vec<Value> {
-    let value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    value[key].as_array().unwrap().clone()
-}
 
 /// What the fixtures' common configuration merges into every event (specification, §10).
 fn with_common_input(mut event: Value) -> Value {
@@ -48,32 +30,18 @@ fn normalised(mut expected: Value) -> Value {
     expected
 }
 
-/// Integers and floats of equal value are equal (§10).
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
-        }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        _ => a == b,
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pipeline_reproduces_the_reference() {
     let (Some(golden), Some(databases)) = (shared("golden"), shared("geoip")) else {
         return;
     };
     let (mut input, mut expected) = (String::new(), Vec::new());
-    for fixture in fixtures(&golden) {
-        let events = list(&fixture, "events");
-        let documents = list(&fixture.with_extension("json-expected.json"), "expected");
-        assert_eq!(events.len(), documents.len(), "{}", fixture.display());
-        for (at, (event, document)) in events.into_iter().zip(documents).enumerate() {
+    for fixture in find(&golden, None).unwrap() {
+        let name = fixture.path.file_name().unwrap().to_string_lossy().into_owned();
+        let documents = fixture.expected.expect("every fixture has its documents");
+        for (at, (event, document)) in fixture.events.into_iter().zip(documents).enumerate() {
             input += &with_common_input(event).to_string();
             input.push('\n');
-            let name = fixture.file_name().unwrap().to_string_lossy().into_owned();
             expected.push((format!("{name} event {at}"), normalised(document)));
         }
     }
@@ -113,8 +81,10 @@ async fn the_pipeline_reproduces_the_reference() {
     let different: Vec<_> = documents
         .iter()
         .zip(&expected)
-        .filter(|(document, (_, expected))| !same(document, expected))
-        .map(|(document, (name, expected))| format!("{name}:\n  expected {expected}\n  found    {document}"))
+        .filter_map(|(document, (name, expected))| {
+            let differences = differences(expected, document, &BTreeMap::new());
+            (!differences.is_empty()).then(|| format!("{name}: {differences:?}"))
+        })
         .collect();
     assert!(
         different.is_empty(),

@@ -2,7 +2,7 @@
 
 use o365_simulator::{Action, Count, FaultRule, Operation};
 
-use super::{PASSES, Scenario, hold};
+use super::{PASSES, Scenario, hold, travel::html};
 
 /// Whatever is asked, from so many milliseconds after the beginning on, for two seconds.
 fn outage(after_ms: u64, action: Action) -> Vec<FaultRule> {
@@ -12,13 +12,6 @@ fn outage(after_ms: u64, action: Action) -> Vec<FaultRule> {
         action: Some(action),
         ..FaultRule::default()
     }]
-}
-
-fn unavailable() -> Action {
-    Action::Html {
-        status: 503,
-        retry_after: None,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +32,7 @@ async fn an_outage_of_everything_is_outlasted() {
                     delay_ms: 100,
                     ..FaultRule::default()
                 };
-                [outage(400, unavailable()), vec![slow]].concat()
+                [outage(400, html(503)), vec![slow]].concat()
             },
             ..PASSES
         },

@@ -2,7 +2,10 @@
 
 use o365_simulator::{Action, Count, FaultRule, Operation};
 
-use super::{PASSES, Scenario, hold, travel::anywhere};
+use super::{
+    PASSES, Scenario, hold,
+    travel::{anywhere, html},
+};
 
 /// So many in a hundred of all requests, to the end.
 fn always(percent: u8, action: Action) -> Vec<FaultRule> {
@@ -11,13 +14,6 @@ fn always(percent: u8, action: Action) -> Vec<FaultRule> {
         action: Some(action),
         ..FaultRule::default()
     })
-}
-
-fn html(status: u16) -> Action {
-    Action::Html {
-        status,
-        retry_after: None,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,8 @@ fn some(every: u64, from: u64, action: Action) -> Vec<FaultRule> {
     })
 }
 
-fn html(status: u16) -> Action {
+/// A gateway's page.
+pub(super) fn html(status: u16) -> Action {
     Action::Html {
         status,
         retry_after: None,

@@ -5,12 +5,11 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use o365_core::ComponentKey;
 use o365_source::{AlarmKind, FeedSnapshot, LedgerView, Stats, TenantSnapshot, ledger::FeedRecord};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::family::{Family, Labels};
+use super::family::{Family, Labels, seconds};
 
 const FEED: &[&str] = &["component_id", "tenant", "content_type"];
 const TENANT: &[&str] = &["component_id", "tenant"];
@@ -266,11 +265,6 @@ pub(super) fn families() -> Vec<Family> {
     families
 }
 
-/// Seconds since 1970.
-pub(super) fn seconds(time: DateTime<Utc>) -> f64 {
-    time.timestamp_millis() as f64 / 1_000.0
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Audits(Vec<(ComponentKey, Stats)>);
@@ -305,15 +299,20 @@ impl Collector for Audits {
         ALARMS.write(encoder, sources.iter().flat_map(alarms))?;
         for (family, read) in COUNTED {
             let samples = sources.iter().flat_map(|now| {
-                let labels = |feed| of_feed(now.component, feed);
-                now.feeds.iter().map(move |feed| (labels(feed), read(feed)))
+                now.feeds.iter().map(move |feed| {
+                    let labels = of_feed(now.component, &feed.tenant, feed.content_type);
+                    (labels, read(feed))
+                })
             });
             family.write(encoder, samples)?;
         }
         for (family, read) in HELD {
             let samples = sources.iter().flat_map(|now| {
                 let feeds = now.ledger.feeds.iter();
-                feeds.filter_map(move |feed| Some((of_record(now.component, feed), read(feed)?)))
+                feeds.filter_map(move |feed| {
+                    let labels = of_feed(now.component, &feed.tenant, &feed.content_type);
+                    Some((labels, read(feed)?))
+                })
             });
             family.write(encoder, samples)?;
         }
@@ -329,19 +328,11 @@ impl Collector for Audits {
     }
 }
 
-fn of_feed<'a>(component: &'a str, feed: &'a FeedSnapshot) -> Labels<'a> {
+fn of_feed<'a>(component: &'a str, tenant: &'a str, content_type: &'a str) -> Labels<'a> {
     vec![
         ("component_id", component),
-        ("tenant", &feed.tenant),
-        ("content_type", feed.content_type),
-    ]
-}
-
-fn of_record<'a>(component: &'a str, feed: &'a FeedRecord) -> Labels<'a> {
-    vec![
-        ("component_id", component),
-        ("tenant", &feed.tenant),
-        ("content_type", &feed.content_type),
+        ("tenant", tenant),
+        ("content_type", content_type),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
@@ -100,4 +101,9 @@ impl Family {
         }
         Ok(())
     }
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(time: DateTime<Utc>) -> f64 {
+    time.timestamp_millis() as f64 / 1_000.0
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// How often the file is written while the pipeline runs.
 const EVERY: Duration = Duration::from_secs(15);
@@ -23,12 +23,12 @@ pub struct MetricsFile {
 impl MetricsFile {
     /// Nothing is written yet.
     pub fn new(path: PathBuf) -> Self {
-        let mut interval = interval(EVERY);
+        let mut interval = interval_at(Instant::now() + EVERY, EVERY);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { path, interval }
     }
 
-    /// Waits until it is time to write; the first time comes at once.
+    /// Waits until it is time to write again.
     ///
     /// # Cancel safety
     /// Safe.

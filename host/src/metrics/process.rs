@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use o365_core::Clock;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::family::Family;
+use super::family::{Family, seconds};
 
 const BUILD: Family = Family::gauge("build_info", &["version"], "1, with the version of the program");
 const STARTED: Family = Family::gauge(
@@ -59,10 +59,10 @@ impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         BUILD.write(&mut encoder, [(version, 1.0)])?;
-        STARTED.write(&mut encoder, [(Vec::new(), super::audit::seconds(self.started))])?;
+        STARTED.write(&mut encoder, [(Vec::new(), seconds(self.started))])?;
         if let Some((at, success)) = self.ended.get() {
             SUCCESS.write(&mut encoder, [(Vec::new(), f64::from(u8::from(*success)))])?;
-            ENDED.write(&mut encoder, [(Vec::new(), super::audit::seconds(*at))])?;
+            ENDED.write(&mut encoder, [(Vec::new(), seconds(*at))])?;
         }
         Ok(())
     }
