@@ -60,6 +60,8 @@ async fn a_subscription_that_is_disabled_at_once_ends_a_single_run() {
     assert_eq!(world.handle().report().starts.len(), 1);
     world.handle().advance(Duration::from_mins(16));
     world.faults([]);
+    // Blobs that are tried before the subscription is back wait for seconds, longer with each refusal before.
+    world.config.once_give_up_after = Duration::from_secs(30);
     let rest = world.collect().await;
     assert!(!rest.is_empty() && rest.len() < 100, "{}", rest.len());
     world.assert_well_behaved();
