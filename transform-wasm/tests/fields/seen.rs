@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use o365_ecs::{Context, Mapper, Outcome};
 use serde_json::Value;
 
-use crate::table::Fields;
+use crate::table::{Fields, fields};
 use crate::types::misfits;
 
 /// Our own fixtures, which every checkout has.
@@ -69,6 +69,30 @@ fn map(options: &str, event: &Value) -> Value {
     serde_json::from_slice(&out).expect("the output is JSON")
 }
 
+/// The paths of all leaves.
+fn leaves(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                leaves(&path, value, found);
+            }
+        }
+        Value::Array(members) if members.iter().any(Value::is_object) => {
+            for member in members {
+                leaves(path, member, found);
+            }
+        }
+        _ => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
 /// Of an envelope, whatever stands beside the record goes through.
 fn is_bare(event: &Value) -> bool {
     event.get("o365audit").is_none()
@@ -84,8 +108,34 @@ fn every_document_is_made_of_these_fields() {
         .filter(|event| is_bare(event))
     {
         for options in ["{}", r#"{ "extensions": false }"#] {
-            wrong.extend(misfits(&map(options, event), &table));
+            wrong.extend(misfits(&map(options, event), &table, options));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The record's own fields go through whatever they are; all others have an example.
+#[test]
+fn every_field_has_an_example_among_our_fixtures() {
+    let mut seen = BTreeSet::new();
+    let table = Fields::read();
+    for event in own_events() {
+        for options in [
+            "{}",
+            r#"{ "profile": "elastic-2.5", "tags": ["preserve_original_event"] }"#,
+        ] {
+            leaves("", &map(options, &event), &mut seen);
+        }
+    }
+    let seen: BTreeSet<_> = seen
+        .iter()
+        .filter_map(|path| table.at(path))
+        .map(|field| field.path)
+        .collect();
+    let unseen: Vec<_> = fields()
+        .into_iter()
+        .filter(|field| field.schema != "record" && !seen.contains(field.path))
+        .map(|field| field.path)
+        .collect();
+    assert!(unseen.is_empty(), "no fixture has {unseen:#?}");
 }
