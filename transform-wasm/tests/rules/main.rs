@@ -3,6 +3,7 @@
 use o365_ecs::{Context, Mapper, Outcome};
 use serde_json::{Value, json};
 
+mod odd;
 mod records;
 
 const OLD: &str = r#"{ "profile": "elastic-2.5", "extensions": false }"#;

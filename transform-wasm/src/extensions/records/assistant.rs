@@ -73,7 +73,10 @@ fn resources(doc: &mut Document<'_>) -> Step {
     for resource in accessed.iter().filter_map(Value::object) {
         let mut object = doc.new_object();
         for (from, to) in FIELDS {
-            if let Some(value) = resource.get(from).filter(|value| !value.is_void()) {
+            if let Some(value) = resource
+                .get(from)
+                .filter(|value| !value.is_void() && !value.holds_object())
+            {
                 object.set(Text::literal(to), value.clone());
             }
         }

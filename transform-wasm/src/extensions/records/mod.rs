@@ -90,16 +90,19 @@ fn analytics(doc: &mut Document<'_>) {
 
 /// What somebody has reported about a message: JSON in a text.
 fn report(doc: &mut Document<'_>) -> Step {
-    let Some(text) = doc.src.text("ReportMetadata").filter(|text| !text.is_empty()) else {
-        return doc.copy_if_filled("ReportMetadata", "o365.ext.report");
+    let report = match doc.src.get("ReportMetadata") {
+        Some(Value::Object(report)) => report.clone(),
+        Some(Value::Text(text)) if !text.is_empty() => match parse(text.plain(doc.bump), doc.bump) {
+            Ok(Value::Object(report)) => report,
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                doc.note(&format!("ReportMetadata is not JSON: {error}"));
+                return Ok(());
+            }
+        },
+        _ => return Ok(()),
     };
-    match parse(text.plain(doc.bump), doc.bump) {
-        Ok(report) => doc.set("o365.ext.report", report),
-        Err(error) => {
-            doc.note(&format!("ReportMetadata is not JSON: {error}"));
-            Ok(())
-        }
-    }
+    doc.set("o365.ext.report", Value::Object(report))
 }
 
 /// `file.size` from a field that is no number in every record.

@@ -31,11 +31,14 @@ pub(super) fn detection(doc: &mut Document<'_>) -> Step {
     let coordinates = field(&location, &["GeoCoordinates"])
         .and_then(Value::object)
         .unwrap_or(&location);
-    let degrees = |name| match field(coordinates, &[name]) {
-        Some(Value::Number(degrees)) => Some(*degrees),
+    let degrees = |name, limit: f64| match field(coordinates, &[name]) {
+        Some(Value::Number(degrees)) => {
+            let fits = degrees.parse::<f64>().is_ok_and(|degrees| degrees.abs() <= limit);
+            fits.then_some(*degrees)
+        }
         _ => None,
     };
-    if let (Some(latitude), Some(longitude)) = (degrees("Latitude"), degrees("Longitude")) {
+    if let (Some(latitude), Some(longitude)) = (degrees("Latitude", 90.0), degrees("Longitude", 180.0)) {
         let mut point = doc.new_object();
         point.set(Text::literal("lat"), Value::Number(latitude));
         point.set(Text::literal("lon"), Value::Number(longitude));
