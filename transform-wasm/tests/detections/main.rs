@@ -97,7 +97,7 @@ fn made_elsewhere<'a>(rule: &'a Rule, samples: &[Sample], missing: &mut Vec<Stri
     for proof in &rule.proof {
         let (file, test) = proof.split_once("::").expect("a file and the name of a test");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text = fs::read_to_string(&path).unwrap_or_default();
         if !text.contains(&format!("fn {test}()")) {
             missing.push(format!("{}: there is no test {proof}", rule.name));
         }
