@@ -25,10 +25,7 @@ fn read(path: &Path, key: &str) -> Vec<Value> {
 async fn the_client_of_a_sign_in_is_known_by_name_version_and_system() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/detections");
     let events = read(&folder.join("token-theft.json"), "events");
-    let mut documents = read(
-        &folder.join("token-theft.json-expected.json"),
-        "expected",
-    );
+    let mut documents = read(&folder.join("token-theft.json-expected.json"), "expected");
     let at = documents
         .iter()
         .position(|document| {
