@@ -3,6 +3,7 @@
 //! `UPDATE_EXPECT=1 cargo test -p o365-ecs --test fixtures` writes the expectations anew. Read the difference
 //! before you commit it: the expectation is the specification by example.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 
@@ -48,5 +49,27 @@ fn events_become_what_is_expected() {
     assert!(
         report.is_empty(),
         "differences (UPDATE_EXPECT=1 rewrites the expectations):\n{report}"
+    );
+}
+
+/// A new name in the tables needs an event that pins it.
+#[test]
+fn every_record_type_with_a_name_has_a_fixture() {
+    let pinned: BTreeSet<_> = own::inputs()
+        .iter()
+        .filter(|path| path.starts_with(own::folder().join("record-types")))
+        .flat_map(|path| read_list(path, "events"))
+        .filter_map(|event| event["RecordType"].as_u64())
+        .collect();
+    let has_name = |number: &u64| {
+        let code = &map(&json!({ "RecordType": number }))["event"]["code"];
+        code.as_str() != Some(&*number.to_string())
+    };
+    let named: BTreeSet<_> = (0..1000).filter(has_name).collect();
+    assert!(named.len() > 250, "only {} names", named.len());
+    let missing: Vec<_> = named.difference(&pinned).collect();
+    assert!(
+        missing.is_empty(),
+        "no event in fixtures/record-types for {missing:?}"
     );
 }
