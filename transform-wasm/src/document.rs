@@ -2,6 +2,8 @@
 //! rules are made of. They are those of the reference mapping (MOVE, COPY, STR, APPEND), with its ideas of when
 //! one fails.
 
+use std::collections::BTreeSet;
+
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
@@ -10,6 +12,9 @@ use crate::json::{Object, Text, Value};
 use crate::options::Options;
 use crate::profile::Profile;
 use crate::survey::Survey;
+
+/// Members of a list that are compared one by one with those that are there.
+const SHORT_LIST: usize = 32;
 
 /// `Err` ends the mapping of the event; only a profile that aborts on errors gives it.
 pub(crate) type Step = Result<(), Abort>;
@@ -251,11 +256,36 @@ impl<'a> Document<'a> {
     /// APPENDU of the text form of a value, or of each member of a list.
     pub(crate) fn collect(&mut self, value: &Value<'a>, list: &'static str) {
         if let Value::List(members) = value {
+            if members.len() > SHORT_LIST {
+                return self.collect_many(members, list);
+            }
             for member in members {
                 self.collect(member, list);
             }
         } else if let Some(text) = value.to_text(self.bump).filter(|text| !text.is_empty()) {
             self.append_unique(list, text);
+        }
+    }
+
+    /// The same for so many members that comparing each with each would take too long.
+    fn collect_many(&mut self, members: &[Value<'a>], list: &'static str) {
+        let bump = self.bump;
+        let Some(list) = self.list_at(list) else { return };
+        let mut seen: BTreeSet<_> = list
+            .iter()
+            .filter_map(Value::text)
+            .map(|text| text.plain(bump))
+            .collect();
+        let mut rest: std::vec::Vec<_> = members.iter().rev().collect();
+        while let Some(member) = rest.pop() {
+            if let Value::List(members) = member {
+                rest.extend(members.iter().rev());
+            } else if let Some(text) = member.to_text(bump)
+                && !text.is_empty()
+                && seen.insert(text.plain(bump))
+            {
+                list.push(Value::Text(text));
+            }
         }
     }
 
