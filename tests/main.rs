@@ -19,6 +19,7 @@ mod bad_input;
 mod check;
 mod component;
 mod demo;
+mod detections;
 mod examples;
 mod faults;
 mod golden;
