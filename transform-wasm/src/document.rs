@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
             return Ok(());
         };
         if self.refuses(value) {
-            return self.fault(&format!("{from} is an object, not a value of {to}"));
+            return self.refuse(from, to);
         }
         if let Some(existing) = self.ecs.at(to) {
             if self.profile.aborts_on_error {
@@ -156,12 +156,16 @@ impl<'a> Document<'a> {
     /// COPY of a field of the record into the document, replacing what was there.
     pub(crate) fn copy_field(&mut self, from: &str, to: &'static str) -> Step {
         match self.src.at(from) {
-            Some(value) if self.refuses(value) => {
-                self.fault(&format!("{from} is an object, not a value of {to}"))
-            }
+            Some(value) if self.refuses(value) => self.refuse(from, to),
             Some(value) => self.set(to, value.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Notes that a value was refused, and where it would have gone.
+    fn refuse(&mut self, from: &str, to: &str) -> Step {
+        let to = to.strip_suffix("._temp").unwrap_or(to);
+        self.fault(&format!("{from} is an object, not a value of {to}"))
     }
 
     /// Objects where fields of the document hold values: the index would refuse the whole document. A profile that aborts
