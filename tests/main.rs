@@ -23,6 +23,8 @@ mod detections;
 mod examples;
 mod faults;
 mod golden;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod kill;
 mod kills;
 mod memory;

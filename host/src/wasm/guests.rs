@@ -12,6 +12,8 @@ const GUEST: &str = r#"
   (import "o365:transform/host@1.0.0" "log" (func $log (type $log)))
   (memory (export "memory") 1)
   (global $heap (mut i32) (i32.const 4096))
+  ;; For guests that remember a guilty event of the batch.
+  (global $seen (mut i32) (i32.const 0))
   (data (i32.const 16) "test")
   (data (i32.const 32) "1.0.0")
   (data (i32.const 48) "no such option")
@@ -48,7 +50,9 @@ const GUEST: &str = r#"
   (func (export "o365:transform/mapper@1.0.0#transform-batch")
     (param $context i32) (param $context_length i32) (param $events i32) (param $count i32) (result i32)
     (local $outcomes i32) (local $index i32) (local $event i32) (local $outcome i32) (local $result i32)
-    (local.set $outcomes (call $alloc (i32.mul (local.get $count) (i32.const 12))))
+    ;; One more than there are events: a guest may say that there are more.
+    (local.set $outcomes (call $alloc (i32.mul (i32.add (local.get $count) (i32.const 1)) (i32.const 12))))
+    (i32.store8 (i32.add (local.get $outcomes) (i32.mul (local.get $count) (i32.const 12))) (i32.const 1))
     (local.set $result (call $alloc (i32.const 8)))
     (block $done
       (loop $next
@@ -66,6 +70,7 @@ const GUEST: &str = r#"
     (local.get $result))
   ;; When the host has read the answer, everything is free again.
   (func (export "cabi_post_o365:transform/mapper@1.0.0#transform-batch") (param i32)
+    (global.set $seen (i32.const 0))
     (global.set $heap (i32.const 4096)))
 )"#;
 
@@ -85,6 +90,18 @@ const TAG: &str = r"(local.set $at (call $alloc (i32.add (local.get $length) (i3
 /// Builds the guest with the given code for guilty events and the given number of outcomes.
 pub(crate) fn guest(guilty: &str, count: &str) -> Vec<u8> {
     build(ECHO, guilty, count)
+}
+
+/// Builds a guest that never gets through its start.
+pub(crate) fn never_started() -> Vec<u8> {
+    let endless = GUEST.trim_end().trim_end_matches(')').to_owned()
+        + "(func $endless (loop $l (br $l))) (start $endless))";
+    component(
+        &endless
+            .replace("{emit}", ECHO)
+            .replace("{guilty}", "nop")
+            .replace("{count}", "(local.get $count)"),
+    )
 }
 
 /// Builds a guest that adds a field `tag` with one letter to every event.

@@ -1,6 +1,9 @@
 //! One running copy of a component, with its memory limit and its deadline.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tracing::{Level, event, warn};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder};
@@ -8,25 +11,28 @@ use wasmtime::{Store, StoreLimits, StoreLimitsBuilder};
 use super::{
     bindings::{Transform, TransformPre, exports::o365::transform::mapper::Outcome, o365::transform::host},
     engine::{TICK, WasmEngine},
+    log_budget::{LogBudget, Verdict},
     module::Limits,
 };
 
-/// Log lines that a component may write for each batch; the rest is counted and dropped.
-const LOG_LINES_PER_BATCH: u32 = 100;
+/// Longer lines are cut.
 const LOG_LINE_BYTES: usize = 1_024;
 
 /// What the host keeps beside an instance.
 pub(super) struct HostState {
     limits: StoreLimits,
     transform: String,
-    log_lines: u32,
+    log: Arc<LogBudget>,
 }
 
 impl host::Host for HostState {
     fn log(&mut self, level: u8, message: String) {
-        self.log_lines += 1;
-        if self.log_lines > LOG_LINES_PER_BATCH {
-            return;
+        match self.log.take(Instant::now()) {
+            Verdict::Drop => return,
+            Verdict::Write { dropped: 0 } => {}
+            Verdict::Write { dropped } => {
+                warn!(transform = %self.transform, dropped, "the component logs too much, lines were dropped");
+            }
         }
         let end = message.floor_char_boundary(LOG_LINE_BYTES);
         let message = message.get(..end).unwrap_or_default().escape_debug();
@@ -56,6 +62,7 @@ impl Instance {
         pre: &TransformPre<HostState>,
         limits: Limits,
         transform: &str,
+        log: Arc<LogBudget>,
     ) -> wasmtime::Result<Self> {
         let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
         let store_limits = StoreLimitsBuilder::new()
@@ -65,10 +72,11 @@ impl Instance {
         let state = HostState {
             limits: store_limits,
             transform: transform.to_owned(),
-            log_lines: 0,
+            log,
         };
         let mut store = Store::new(engine.raw(), state);
         store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(usize::try_from(limits.output.0).unwrap_or(usize::MAX));
         let deadline_ticks = ticks(limits.deadline);
         store.set_epoch_deadline(deadline_ticks);
         let transform = pre.instantiate(&mut store)?;
@@ -95,28 +103,13 @@ impl Instance {
     ) -> wasmtime::Result<Vec<Outcome>> {
         self.begin_call();
         self.batches += 1;
-        let outcomes =
-            self.transform
-                .o365_transform_mapper()
-                .call_transform_batch(&mut self.store, context, events);
-        self.report_suppressed_logs();
-        outcomes
+        self.transform
+            .o365_transform_mapper()
+            .call_transform_batch(&mut self.store, context, events)
     }
 
     fn begin_call(&mut self) {
         self.store.set_epoch_deadline(self.deadline_ticks);
-        self.store.data_mut().log_lines = 0;
-    }
-
-    fn report_suppressed_logs(&self) {
-        let state = self.store.data();
-        if let Some(suppressed) = state
-            .log_lines
-            .checked_sub(LOG_LINES_PER_BATCH)
-            .filter(|lines| *lines > 0)
-        {
-            warn!(transform = %state.transform, suppressed, "component logs too much, lines dropped");
-        }
     }
 }
 

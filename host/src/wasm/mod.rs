@@ -14,8 +14,10 @@ mod cache;
 mod canary;
 mod engine;
 #[cfg(test)]
+#[allow(dead_code, reason = "the end-to-end tests share it")]
 mod guests;
 mod instance;
+mod log_budget;
 mod module;
 mod shadow;
 mod size;

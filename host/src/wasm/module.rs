@@ -1,6 +1,11 @@
 //! A component that has been read, checked against the world, compiled and linked.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, Linker, types::ComponentItem};
@@ -9,6 +14,7 @@ use super::{
     bindings::{Transform, TransformPre},
     engine::WasmEngine,
     instance::{HostState, Instance},
+    log_budget::LogBudget,
     size::ByteSize,
 };
 
@@ -32,6 +38,9 @@ pub struct Limits {
     pub memory: ByteSize,
     /// Time for one batch of at most 128 events or 256 kB.
     pub deadline: Duration,
+    /// What the host takes over from the component in one call: an answer, or a line of the log. Parts of an answer may
+    /// overlap in the component's memory, so that it can be far larger than that.
+    pub output: ByteSize,
 }
 
 impl Default for Limits {
@@ -39,6 +48,7 @@ impl Default for Limits {
         Self {
             memory: ByteSize(256 << 20),
             deadline: Duration::from_secs(5),
+            output: ByteSize(64 << 20),
         }
     }
 }
@@ -117,6 +127,7 @@ pub struct Module {
     pre: TransformPre<HostState>,
     limits: Limits,
     options: String,
+    log: Arc<LogBudget>,
 }
 
 impl Module {
@@ -159,6 +170,7 @@ impl Module {
             pre,
             limits,
             options,
+            log: Arc::new(LogBudget::new(Instant::now())),
         };
         module.instantiate("check")?;
         Ok(module)
@@ -166,13 +178,19 @@ impl Module {
 
     /// A fresh, configured instance. `transform` is the name that its log lines carry.
     pub(super) fn instantiate(&self, transform: &str) -> Result<Instance, ModuleError> {
-        Instance::start(&self.engine, &self.pre, self.limits, transform)
-            .and_then(|mut instance| Ok((instance.configure(&self.options)?, instance)))
-            .map_err(|error| ModuleError::Start {
-                path: self.name.clone(),
-                reason: format!("{error:#}"),
-            })
-            .and_then(|(answer, instance)| answer.map(|()| instance).map_err(ModuleError::Options))
+        Instance::start(
+            &self.engine,
+            &self.pre,
+            self.limits,
+            transform,
+            Arc::clone(&self.log),
+        )
+        .and_then(|mut instance| Ok((instance.configure(&self.options)?, instance)))
+        .map_err(|error| ModuleError::Start {
+            path: self.name.clone(),
+            reason: format!("{error:#}"),
+        })
+        .and_then(|(answer, instance)| answer.map(|()| instance).map_err(ModuleError::Options))
     }
 
     /// SHA-256 of the file, in hex.

@@ -48,6 +48,9 @@ pub struct WasmConfig {
     /// Time for one call with at most 128 events or 256 kB. Default `5s`, 10 ms to 10 min.
     #[serde(default, deserialize_with = "o365_core::duration::deserialize_some")]
     pub deadline: Option<Duration>,
+    /// What the host takes over from the component in one call, such as `16MiB`. Default `64MiB`, `1MiB` to `1GiB`.
+    #[serde(default)]
+    pub output_limit: Option<ByteSize>,
     /// Whether a changed file takes over while events flow. Default `false`.
     #[serde(default)]
     pub watch: bool,
@@ -86,6 +89,7 @@ impl WasmConfig {
             options,
             memory_limit: None,
             deadline: None,
+            output_limit: None,
             watch: false,
             canary: None,
             shadow: None,
@@ -98,6 +102,7 @@ impl WasmConfig {
         let limits = Limits {
             memory: self.memory_limit.unwrap_or(defaults.memory),
             deadline: self.deadline.unwrap_or(defaults.deadline),
+            output: self.output_limit.unwrap_or(defaults.output),
         };
         let mut problems = Vec::new();
         if !(ByteSize(1 << 20)..=ByteSize(4 << 30)).contains(&limits.memory) {
@@ -110,6 +115,12 @@ impl WasmConfig {
             let deadline = o365_core::duration::format(limits.deadline);
             problems.push(
                 Problem::new("deadline", format!("{deadline} is out of range")).hint("use 10ms to 10m"),
+            );
+        }
+        if !(ByteSize(1 << 20)..=ByteSize(1 << 30)).contains(&limits.output) {
+            problems.push(
+                Problem::new("output_limit", format!("{} is out of range", limits.output))
+                    .hint("use 1MiB to 1GiB"),
             );
         }
         if !self.options.is_object() {

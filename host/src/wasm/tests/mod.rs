@@ -42,6 +42,7 @@ impl Lab {
         WasmConfig {
             memory_limit: Some(ByteSize(4 << 20)),
             deadline: Some(Duration::from_millis(200)),
+            output_limit: Some(ByteSize(1 << 20)),
             ..WasmConfig::new("guest.wasm", json!({}))
         }
     }
@@ -147,6 +148,29 @@ async fn a_pointer_out_of_memory_costs_only_the_guilty_event() {
 }
 
 #[tokio::test]
+async fn an_endless_answer_costs_only_the_guilty_event() {
+    // Two megabytes, within its memory of four.
+    let long = "(drop (memory.grow (i32.const 40))) (i32.store offset=4 (local.get $outcome) (i32.const 0))
+        (i32.store offset=8 (local.get $outcome) (i32.const 0x200000))";
+    let reason = Lab::new()
+        .only_the_guilty_event_pays(long, "(local.get $count)", "trap")
+        .await;
+    assert!(reason.contains("fuel"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_endless_recursion_costs_only_the_guilty_event() {
+    let reason = Lab::new()
+        .only_the_guilty_event_pays(
+            "(call $guilty (local.get $outcome))",
+            "(local.get $count)",
+            "trap",
+        )
+        .await;
+    assert!(reason.contains("stack"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_refused_event_keeps_the_reason_of_the_component() {
     let refuse = "(i32.store8 (local.get $outcome) (i32.const 2))
         (i32.store offset=4 (local.get $outcome) (i32.const 48)) (i32.store offset=8 (local.get $outcome) (i32.const 14))";
@@ -243,9 +267,10 @@ async fn says_what_is_wrong_with_options_and_limits() {
     );
     config.options = json!([]);
     config.memory_limit = Some(ByteSize(1));
+    config.output_limit = Some(ByteSize(1));
     config.deadline = Some(Duration::from_hours(1));
     let problems = lab.problem(&config).await;
-    for field in ["options: ", "memory_limit: ", "deadline: "] {
+    for field in ["options: ", "memory_limit: ", "deadline: ", "output_limit: "] {
         assert!(problems.contains(field), "{problems}");
     }
 }
