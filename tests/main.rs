@@ -27,5 +27,6 @@ mod state;
 mod tables;
 mod test;
 mod transform;
+mod unit_tests;
 #[cfg(unix)]
 mod warnings;

@@ -3,7 +3,7 @@
 mod condition;
 mod field;
 mod geoip;
-mod program;
+pub(crate) mod program;
 mod remap;
 mod user_agent;
 

@@ -9,20 +9,20 @@ use vrl::{
 
 /// A program, and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ProgramText {
+pub(crate) struct ProgramText {
     /// What it is, for messages: `program` or `condition`.
-    pub(super) what: &'static str,
+    pub(crate) what: &'static str,
     /// The option that holds it, or names its files.
-    pub(super) field: String,
+    pub(crate) field: String,
     /// The program.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// File or files that the text came from, if it is not in the configuration itself.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 impl ProgramText {
     /// Compiles it. Takes up to a second: not for an async thread.
-    pub(super) fn compile(&self, config: CompileConfig) -> Result<Program, Problem> {
+    pub(crate) fn compile(&self, config: CompileConfig) -> Result<Program, Problem> {
         let functions = vrl::stdlib::all();
         vrl::compiler::compile_with_state(&self.text, &functions, &TypeState::default(), config)
             .map(|compiled| compiled.program)
@@ -61,7 +61,7 @@ impl ProgramText {
 }
 
 /// Whether the program reads or writes `%`, which is built for those that do.
-pub(super) fn uses_metadata(program: &Program) -> bool {
+pub(crate) fn uses_metadata(program: &Program) -> bool {
     let info = program.info();
     info.target_queries
         .iter()
