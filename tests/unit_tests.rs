@@ -253,6 +253,58 @@ async fn tests_and_fixtures_run_together_and_are_chosen_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn coverage_says_what_no_test_has_seen() {
+    let dir = lab(&config(
+        r#"
+  - name: a sign-in
+    input: { insert_at: ecs, value: '{"Id":"2","RecordType":15,"Operation":"UserLoggedIn","UserId":"ada@contoso.example"}' }
+    outputs: [{ extract_from: tidy, conditions: ['exists(.user.id)'] }]
+"#,
+    ));
+    std::fs::write(dir.path().join("one.json"), format!(r#"{{"events":[{RECORD}]}}"#)).unwrap();
+    let (code, _, log) = test(dir.path(), &["--fixtures", ".", "--update"]).await;
+    assert_eq!(code, Some(0), "{log}");
+    let (code, told, log) = test(dir.path(), &["--fixtures", ".", "--coverage"]).await;
+    assert_eq!(code, Some(0), "{told}{log}");
+    let (results, report) = told.split_at(told.find("record types: ").unwrap());
+    assert!(
+        results.ends_with("1 event(s) in 1 file(s): 1 as expected, 0 not\n"),
+        "{told}"
+    );
+    assert!(report.starts_with("record types: 2 of "), "{report}");
+    let never: Vec<_> = report
+        .split([',', '\n'])
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect();
+    for seen in [
+        "6 SharePointFileOperation",
+        "15 AzureActiveDirectoryStsLogon",
+        "user.id",
+        "event.action",
+    ] {
+        assert!(!never.contains(&seen), "{seen} was seen: {report}");
+    }
+    for unseen in [
+        "1 ExchangeAdmin",
+        "22 Yammer",
+        "source.ip",
+        "o365.audit.Parameters.*",
+    ] {
+        assert!(never.contains(&unseen), "{unseen} was not seen: {report}");
+    }
+    assert!(report.contains("\nfields: "), "{report}");
+    assert!(
+        report.ends_with("  seen, but not of the mapping:\n    after, labels.env, n\n"),
+        "{report}"
+    );
+    assert!(report.lines().all(|line| line.len() <= 100), "{report}");
+
+    let (_, told, _) = test(dir.path(), &["--fixtures", "."]).await;
+    assert!(!told.contains("record types"), "only on request: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_nothing_to_test_it_says_what_could_be() {
     let dir = lab(TRANSFORMS);
     let (code, _, log) = test(dir.path(), &[]).await;

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod coverage;
 pub mod dead_letter;
 pub mod encoding;
 pub mod fixtures;

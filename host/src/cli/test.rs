@@ -1,5 +1,6 @@
 //! `test`: the unit tests of a configuration, and fixtures through its transforms, with what is not as expected.
 
+mod coverage;
 mod fixtures;
 mod junit;
 mod units;
@@ -14,6 +15,7 @@ use o365_core::{RunMode, ShutdownTrigger};
 
 use super::{EXIT_FAILED, EXIT_OK, Failed, pipeline, signals};
 use crate::{
+    coverage::Coverage,
     dead_letter::Target,
     fixtures::{
         run::{Became, RunFailure, run},
@@ -58,6 +60,10 @@ pub(super) struct Args {
     /// Write the result for a CI server, in the XML of `JUnit`.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+
+    /// Also say which record types and which fields of the built-in mapping no test has seen.
+    #[arg(long, conflicts_with = "update")]
+    coverage: bool,
 }
 
 pub(super) async fn test(args: Args) -> Result<u8, Failed> {
@@ -83,7 +89,11 @@ pub(super) async fn test(args: Args) -> Result<u8, Failed> {
         pipeline::environment(cache.as_deref(), RunMode::Once, shutdown.signal(), Target::Stderr)?;
     let pipeline = std::mem::take(&mut loaded.pipeline);
     let all = run_all(tests, pipeline, &fixtures, environment, &shutdown);
-    let (verdicts, became) = match signals::under(&shutdown, all).await {
+    let Tested {
+        verdicts,
+        became,
+        coverage,
+    } = match signals::under(&shutdown, all).await {
         Ok(ran) => ran,
         Err(RunFailure::Build(failure)) => return Err(loaded.refuse(&failure)),
         Err(RunFailure::Other(error)) => return Err(error.into()),
@@ -111,6 +121,9 @@ pub(super) async fn test(args: Args) -> Result<u8, Failed> {
     }
     if !fixtures.is_empty() {
         told.push_str(&fixtures::told(&fixtures, &wrong));
+    }
+    if args.coverage {
+        told.push_str(&coverage::told(&coverage));
     }
     std::io::stdout()
         .lock()
@@ -140,6 +153,14 @@ fn nothing(args: &Args, tests: usize) -> String {
     }
 }
 
+/// What has become of all tests and fixtures.
+#[derive(Default)]
+struct Tested {
+    verdicts: Vec<(String, Verdict)>,
+    became: Vec<Vec<Became>>,
+    coverage: Coverage,
+}
+
 /// The tests one after another, then all fixtures at once.
 async fn run_all(
     tests: Vec<Prepared>,
@@ -147,21 +168,21 @@ async fn run_all(
     fixtures: &[Fixture],
     environment: Environment,
     shutdown: &ShutdownTrigger,
-) -> Result<(Vec<(String, Verdict)>, Vec<Vec<Became>>), RunFailure> {
+) -> Result<Tested, RunFailure> {
     let transforms = Transforms::of(&mut pipeline);
-    let mut verdicts = Vec::new();
+    let mut tested = Tested::default();
     for mut test in tests {
         let ran = unit_tests::run::run(&test, &transforms, &environment, shutdown).await?;
         if shutdown.signal().is_cancelled() {
             return Err(anyhow::anyhow!("stopped by a signal; not every test has run").into());
         }
+        coverage::note_test(&mut tested.coverage, &ran);
         let verdict = judge(&mut test, ran);
-        verdicts.push((test.name, verdict));
+        tested.verdicts.push((test.name, verdict));
     }
-    let became = if fixtures.is_empty() {
-        Vec::new()
-    } else {
-        run(pipeline, fixtures, environment, shutdown).await?
-    };
-    Ok((verdicts, became))
+    if !fixtures.is_empty() {
+        tested.became = run(pipeline, fixtures, environment, shutdown).await?;
+        coverage::note_fixtures(&mut tested.coverage, fixtures, &tested.became);
+    }
+    Ok(tested)
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use indexmap::IndexMap;
-use o365_core::{ComponentKey, LogEvent, ShutdownTrigger, config::TransformConfig};
+use o365_core::{ComponentKey, Document, LogEvent, ShutdownTrigger, config::TransformConfig};
 
 use super::{
     ends::{Extracted, Inserted},
@@ -47,6 +47,8 @@ impl Transforms {
 /// What became of the events of a test.
 #[derive(Debug, Default)]
 pub struct Ran {
+    /// What went in.
+    pub inserted: Vec<Document>,
     /// What came out of each output that the test looks at.
     pub extracted: BTreeMap<OutputId, Vec<LogEvent>>,
     /// Inputs that could not be made, or that a transform gave up on.
@@ -78,7 +80,10 @@ pub async fn run(
     let mut inserted: IndexMap<&ComponentKey, Inserted> = IndexMap::new();
     for ((path, input), ((insert_at, _), index)) in test.inputs.iter().zip(test.plan.inputs.iter().zip(0..)) {
         match input.make() {
-            Ok(made) => inserted.entry(insert_at).or_default().0.push((index, made)),
+            Ok(made) => {
+                ran.inserted.push(made.0.clone());
+                inserted.entry(insert_at).or_default().0.push((index, made));
+            }
             Err(reason) => ran.failed.push(FailedInput {
                 path: path.clone(),
                 component: None,

@@ -297,7 +297,7 @@ fn ran(documents: &[&'static str]) -> Ran {
     let events = documents.iter().map(|text| LogEvent::untracked(*text)).collect();
     Ran {
         extracted: BTreeMap::from([(output("first", None), events)]),
-        failed: Vec::new(),
+        ..Ran::default()
     }
 }
 
