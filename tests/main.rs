@@ -36,5 +36,6 @@ mod swap;
 mod tables;
 mod test;
 mod transform;
+mod unit_tests;
 #[cfg(unix)]
 mod warnings;

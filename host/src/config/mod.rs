@@ -42,6 +42,9 @@ pub use read::Format;
 pub(crate) use read::yaml_data;
 pub use registry::Registry;
 use serde::{Deserialize, Deserializer, de::Error as _};
+pub(crate) use suggest::nearest;
+
+use crate::unit_tests::UnitTest;
 
 /// A configuration that has been read. Whether its names and options make sense is seen when it is planned and built.
 #[derive(Debug)]
@@ -60,8 +63,8 @@ pub struct Config {
     pub transforms: IndexMap<ComponentKey, TransformEntry>,
     /// `sinks`, in the order of the file.
     pub sinks: IndexMap<ComponentKey, SinkEntry>,
-    /// `tests`, as written.
-    pub tests: Vec<serde_json::Value>,
+    /// `tests`: unit tests of the transforms, as written.
+    pub tests: Vec<UnitTest>,
     document: Arc<document::Document>,
     root: node::Node,
 }

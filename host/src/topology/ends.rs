@@ -1,4 +1,4 @@
-//! A pipeline with other ends: its transforms between one source and one sink.
+//! A pipeline with other ends: its transforms between one source and one sink, or with an end where it has none.
 
 use indexmap::IndexMap;
 use o365_core::config::{SinkConfig, SourceConfig};
@@ -36,5 +36,30 @@ impl Pipeline {
         self.sinks = IndexMap::from([(sink.0.into(), (rename(&all), sink.1))]);
         self.sources = IndexMap::from([(source.0.into(), source.1)]);
         self
+    }
+
+    /// Adds what is missing before a source and after the last transforms, for a configuration that is only tested: as in
+    /// Vector, `inputs: []` is enough there. A pipeline that has ends stays as it is.
+    pub fn add_missing_ends(
+        &mut self,
+        source: (&str, Box<dyn SourceConfig>),
+        sink: (&str, Box<dyn SinkConfig>),
+    ) {
+        let starts = self.transforms.values_mut().map(|(inputs, _)| inputs);
+        let starts: Vec<_> = starts.filter(|inputs| inputs.is_empty()).collect();
+        if !starts.is_empty() {
+            for inputs in starts {
+                inputs.push(source.0.to_owned());
+            }
+            self.sources.insert(source.0.into(), source.1);
+        }
+        if self.sinks.is_empty() {
+            let read: Vec<_> = self.transforms.values().flat_map(|(inputs, _)| inputs).collect();
+            let keys = self.transforms.keys().map(ToString::to_string);
+            let last: Vec<_> = keys.filter(|key| !read.contains(&key)).collect();
+            if !last.is_empty() {
+                self.sinks.insert(sink.0.into(), (last, sink.1));
+            }
+        }
     }
 }
