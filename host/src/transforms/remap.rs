@@ -10,14 +10,14 @@ use o365_core::{
 use serde::Deserialize;
 use vrl::{
     compiler::{
-        CompileConfig, Program, TargetValue, TimeZone, TypeState,
+        CompileConfig, Program, TargetValue, TimeZone,
         runtime::{Runtime, Terminate},
     },
-    diagnostic::{DiagnosticList, Formatter},
     owned_value_path,
-    path::PathPrefix,
     value::{KeyString, ObjectMap, Secrets},
 };
+
+use super::program::{ProgramText, uses_metadata};
 
 const DROPPED: &str = "dropped";
 
@@ -75,12 +75,14 @@ impl RemapConfig {
     fn program_text(&self, dir: &Path) -> Result<ProgramText, Problem> {
         match (&self.source, &self.file, &self.files) {
             (Some(source), None, None) => Ok(ProgramText {
-                field: "source",
+                what: "program",
+                field: "source".to_owned(),
                 text: source.clone(),
                 name: None,
             }),
             (None, Some(file), None) => Ok(ProgramText {
-                field: "file",
+                what: "program",
+                field: "file".to_owned(),
                 text: read(dir, file, "file")?,
                 name: Some(file.clone()),
             }),
@@ -91,7 +93,8 @@ impl RemapConfig {
                     .map(|(file, index)| read(dir, file, &format!("files[{index}]")))
                     .collect();
                 Ok(ProgramText {
-                    field: "files",
+                    what: "program",
+                    field: "files".to_owned(),
                     text: texts?.join("\n"),
                     name: Some(files.join(" + ")),
                 })
@@ -110,13 +113,6 @@ impl RemapConfig {
                 .hint("use a name like `Europe/Berlin` or `UTC`")
         })
     }
-}
-
-struct ProgramText {
-    field: &'static str,
-    text: String,
-    /// File or files that the text came from.
-    name: Option<String>,
 }
 
 fn read(dir: &Path, file: &str, field: &str) -> Result<String, Problem> {
@@ -157,7 +153,7 @@ impl TransformConfig for RemapConfig {
             }
         };
         // Compiling takes up to a second.
-        let compiled = tokio::task::spawn_blocking(move || compile(&program)).await;
+        let compiled = tokio::task::spawn_blocking(move || program.compile(CompileConfig::default())).await;
         let program =
             compiled.map_err(|error| Problem::new("source", format!("compiling it failed: {error}")))??;
         Ok(Transform::Synchronous(Box::new(Remap {
@@ -170,53 +166,6 @@ impl TransformConfig for RemapConfig {
             on_abort: Fate::of(self.drop_on_abort, self.reroute_dropped, Fate::Discard),
         })))
     }
-}
-
-fn compile(program: &ProgramText) -> Result<Program, Problem> {
-    let functions = vrl::stdlib::all();
-    vrl::compiler::compile_with_state(
-        &program.text,
-        &functions,
-        &TypeState::default(),
-        CompileConfig::default(),
-    )
-    .map(|compiled| compiled.program)
-    .map_err(|diagnostics| compile_problem(program, diagnostics))
-}
-
-/// VRL's own report, pointed at the first error.
-fn compile_problem(program: &ProgramText, diagnostics: DiagnosticList) -> Problem {
-    let span = diagnostics.errors().first().and_then(|error| {
-        error
-            .labels()
-            .iter()
-            .find(|label| label.primary)
-            .map(|label| label.span.range())
-    });
-    let report = Formatter::new(&program.text, diagnostics).to_string();
-    let place = program
-        .name
-        .as_ref()
-        .map(|name| format!(" in `{name}`"))
-        .unwrap_or_default();
-    let problem = Problem::new(
-        program.field,
-        format!("the VRL program{place} does not compile:\n{}", report.trim()),
-    )
-    .hint("the language: https://vector.dev/docs/reference/vrl/");
-    match (span, program.field) {
-        (Some(span), "source") => problem.within(span),
-        _ => problem,
-    }
-}
-
-/// Whether the program reads or writes `%`, which is built for those that do.
-fn uses_metadata(program: &Program) -> bool {
-    let info = program.info();
-    info.target_queries
-        .iter()
-        .chain(&info.target_assignments)
-        .any(|path| path.prefix == PathPrefix::Metadata)
 }
 
 struct Remap {
