@@ -1,7 +1,7 @@
 //! Runs Office 365 audit pipelines: sources, WebAssembly components, VRL programs, sinks.
 //!
 //! [`config`] reads what a person wrote, [`topology`] plans, builds and runs it, [`wasm`] is the sandbox,
-//! [`transforms`], [`sources`] and [`sinks`] are the components, [`api`] and [`metrics`] show how it is doing, [`cli`] are
+//! [`transforms`], [`sources`] and [`sinks`] are the components, [`enrichment`] what programs look up, [`api`] and [`metrics`] show how it is doing, [`cli`] are
 //! the commands.
 
 pub mod api;
@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod encoding;
+pub mod enrichment;
 pub mod fixtures;
 pub mod folder;
 pub mod metrics;

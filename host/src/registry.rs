@@ -2,7 +2,7 @@
 
 use o365_source::O365AuditConfig;
 
-use crate::{config::Registry, sinks, sources, transforms, wasm};
+use crate::{config::Registry, enrichment, sinks, sources, transforms, wasm};
 
 /// The component types of this program.
 pub fn registry() -> Registry {
@@ -17,4 +17,6 @@ pub fn registry() -> Registry {
         .sink::<sinks::ConsoleConfig>("console")
         .sink::<sinks::FileConfig>("file")
         .sink::<sinks::BlackholeConfig>("blackhole")
+        .enrichment_table::<enrichment::FileTableConfig>("file")
+        .enrichment_table::<enrichment::MmdbTableConfig>("mmdb")
 }

@@ -45,6 +45,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
             .into_iter()
             .map(|(key, entry)| (key, (inputs(entry.inputs), entry.config)))
             .collect(),
+        enrichment_tables: std::mem::take(&mut config.enrichment_tables),
         workers: default_workers(),
         config_dir: config.config_dir.clone(),
         data_dir: config.data_dir.clone(),

@@ -17,6 +17,7 @@ use super::{
     registry::Types,
     suggest::nearest,
 };
+use crate::enrichment::TableConfig;
 
 /// What is not a component.
 #[derive(Debug, Deserialize)]
@@ -30,6 +31,7 @@ struct Top {
     sources: IgnoredAny,
     transforms: IgnoredAny,
     sinks: IgnoredAny,
+    enrichment_tables: IgnoredAny,
     tests: IgnoredAny,
 }
 
@@ -42,6 +44,7 @@ impl Default for Top {
             sources: IgnoredAny,
             transforms: IgnoredAny,
             sinks: IgnoredAny,
+            enrichment_tables: IgnoredAny,
             tests: IgnoredAny,
         }
     }
@@ -92,6 +95,7 @@ struct Parts {
     sources: IndexMap<ComponentKey, SourceEntry>,
     transforms: IndexMap<ComponentKey, TransformEntry>,
     sinks: IndexMap<ComponentKey, SinkEntry>,
+    enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
     tests: Vec<serde_json::Value>,
 }
 
@@ -138,6 +142,7 @@ impl Loader {
             sources: parts.sources,
             transforms: parts.transforms,
             sinks: parts.sinks,
+            enrichment_tables: parts.enrichment_tables,
             tests: parts.tests,
             document,
             root,
@@ -189,6 +194,9 @@ impl Loader {
                 config: component.config,
             };
             parts.sinks.insert(component.key, entry);
+        }
+        for table in self.section(root, "enrichment_tables", false, &registry.enrichment_tables) {
+            parts.enrichment_tables.insert(table.key, table.config.into());
         }
         parts.tests = self.tests(root);
         parts
@@ -244,7 +252,7 @@ impl Loader {
                 path.to_vec(),
                 entry.key_span.clone(),
                 &message,
-                Some("names are unique among sources, transforms and sinks"),
+                Some("names are unique among sources, transforms, sinks and enrichment tables"),
             );
         }
     }
@@ -326,10 +334,11 @@ impl Loader {
         };
         if types.get(name).is_none() {
             let section = match path.first() {
-                Some(Segment::Key(section)) => section.trim_end_matches('s'),
-                _ => "component",
+                Some(Segment::Key(section)) if section == "enrichment_tables" => "an enrichment table",
+                Some(Segment::Key(section)) => &format!("a {}", section.trim_end_matches('s')),
+                _ => "a component",
             };
-            let message = format!("unknown type `{name}` of a {section}");
+            let message = format!("unknown type `{name}` of {section}");
             let names = hint(nearest(name, types.names()), "the types are", types.names());
             self.report(path, place(found), &message, Some(&names));
             return None;

@@ -43,6 +43,8 @@ pub(crate) use read::yaml_data;
 pub use registry::Registry;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::enrichment::TableConfig;
+
 /// A configuration that has been read. Whether its names and options make sense is seen when it is planned and built.
 #[derive(Debug)]
 pub struct Config {
@@ -60,6 +62,8 @@ pub struct Config {
     pub transforms: IndexMap<ComponentKey, TransformEntry>,
     /// `sinks`, in the order of the file.
     pub sinks: IndexMap<ComponentKey, SinkEntry>,
+    /// `enrichment_tables`, in the order of the file.
+    pub enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
     /// `tests`, as written.
     pub tests: Vec<serde_json::Value>,
     document: Arc<document::Document>,

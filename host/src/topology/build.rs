@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     dead_letter::{DeadLetters, Target},
+    enrichment::Tables,
     wasm::WasmEngine,
 };
 
@@ -51,14 +52,34 @@ impl Pipeline {
         }
     }
 
+    fn transform_context(
+        &self,
+        key: &ComponentKey,
+        environment: &Environment,
+        tables: &Arc<Tables>,
+    ) -> ComponentContext {
+        let mut cx = self.context(key, environment);
+        cx.services = cx.services.with(Arc::clone(tables));
+        cx
+    }
+
+    async fn open_tables(&self, environment: &Environment, problems: &mut Problems) -> Arc<Tables> {
+        let (tables, found) =
+            Tables::open(&self.enrichment_tables, &self.config_dir, &environment.clock).await;
+        problems.0.extend(found);
+        Arc::new(tables)
+    }
+
     /// Everything that can be checked without sending an event: every component, each with all its problems.
     pub async fn validate(&self, environment: &Environment) -> Result<(), BuildFailure> {
         let mut problems = Problems::default();
+        let tables = self.open_tables(environment, &mut problems).await;
         for (key, config) in &self.sources {
             problems.add(key, config.validate(&self.context(key, environment)));
         }
         for (key, (_, config)) in &self.transforms {
-            problems.add(key, config.validate(&self.context(key, environment)).await);
+            let cx = self.transform_context(key, environment, &tables);
+            problems.add(key, config.validate(&cx).await);
         }
         for (key, (_, config)) in &self.sinks {
             problems.add(key, config.validate(&self.context(key, environment)));
@@ -162,9 +183,14 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     async fn transforms(&mut self) -> Vec<(ComponentKey, Transform)> {
+        let tables = self
+            .pipeline
+            .open_tables(self.environment, &mut self.problems)
+            .await;
         let mut built = Vec::new();
         for (key, (_, config)) in &self.pipeline.transforms {
-            let result = config.build(&self.pipeline.context(key, self.environment)).await;
+            let cx = self.pipeline.transform_context(key, self.environment, &tables);
+            let result = config.build(&cx).await;
             built.extend(
                 self.problems
                     .note(key, result)

@@ -27,6 +27,8 @@ use o365_core::{
 pub use plan::{Plan, PlanProblem, plan};
 pub use run::{RunError, Topology};
 
+use crate::enrichment::TableConfig;
+
 /// What is to be run: components and who reads from whom.
 #[derive(Debug, Default)]
 pub struct Pipeline {
@@ -36,6 +38,8 @@ pub struct Pipeline {
     pub transforms: IndexMap<ComponentKey, (Vec<String>, Box<dyn TransformConfig>)>,
     /// Where they go.
     pub sinks: IndexMap<ComponentKey, (Vec<String>, Box<dyn SinkConfig>)>,
+    /// What programs look up.
+    pub enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
     /// Threads for each transform; at least 1.
     pub workers: usize,
     /// Directory of the configuration file.

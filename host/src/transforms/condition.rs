@@ -10,7 +10,10 @@
 
 use std::{fmt, sync::Arc};
 
-use o365_core::{InvalidDocument, LogEvent, Value, config::Problem};
+use o365_core::{
+    InvalidDocument, LogEvent, Value,
+    config::{Problem, Services},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{self, value::MapAccessDeserializer},
@@ -96,6 +99,11 @@ impl ConditionConfig {
     /// # Errors
     /// An expression that does not compile, that would change the event, or whose result is not a boolean.
     pub fn compile(&self, field: &str) -> Result<Condition, Problem> {
+        self.compile_with(field, &Services::default())
+    }
+
+    /// The same for an expression that may use enrichment tables, which are among the services.
+    pub fn compile_with(&self, field: &str, services: &Services) -> Result<Condition, Problem> {
         let Self::Vrl { source, short } = self else {
             return Ok(Condition(Kind::IsLog));
         };
@@ -104,20 +112,15 @@ impl ConditionConfig {
             (false, "") => "source".to_owned(),
             (false, _) => format!("{field}.source"),
         };
-        let text = ProgramText {
-            what: "condition",
-            field,
-            text: source.clone(),
-            name: None,
-        };
+        let text = ProgramText::inline("condition", field.as_str(), source);
         let mut config = CompileConfig::default();
         config.set_read_only();
-        let program = text.compile(config)?;
+        let program = text.compile(config, services)?.program;
         let result = program.final_type_info().result;
         let kind = result.kind().union(result.returns().clone());
         if !kind.is_boolean() {
             return Err(Problem::new(
-                text.field,
+                field,
                 format!("the result of the VRL condition is not a boolean, but: {kind}"),
             )
             .hint(r#"end with a comparison, such as `.event.code == "Yammer"`, or with `true`"#));

@@ -1,63 +1,129 @@
-//! VRL programs of a configuration: compiled, with VRL's own report of what is wrong at the place where it is written.
+//! VRL programs: where their text comes from, how they are compiled, and where in a file a mistake is.
 
-use o365_core::config::Problem;
+use std::{path::Path, sync::Arc};
+
+use o365_core::config::{Problem, Services};
 use vrl::{
-    compiler::{CompileConfig, Program, TypeState},
+    compiler::{CompilationResult, CompileConfig, Program, TypeState},
     diagnostic::{DiagnosticList, Formatter},
     path::PathPrefix,
 };
 
-/// A program, and where it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::enrichment::{self, Tables};
+
+const LANGUAGE: &str = "the language: https://vector.dev/docs/reference/vrl/";
+
+/// The text of a program, and the option that it came from.
+#[derive(Debug)]
 pub(super) struct ProgramText {
     /// What it is, for messages: `program` or `condition`.
-    pub(super) what: &'static str,
-    /// The option that holds it, or names its files.
-    pub(super) field: String,
-    /// The program.
-    pub(super) text: String,
-    /// File or files that the text came from, if it is not in the configuration itself.
-    pub(super) name: Option<String>,
+    what: &'static str,
+    field: String,
+    text: String,
+    /// Files that the text came from, each with its first byte in it.
+    files: Vec<(String, usize)>,
 }
 
 impl ProgramText {
-    /// Compiles it. Takes up to a second: not for an async thread.
-    pub(super) fn compile(&self, config: CompileConfig) -> Result<Program, Problem> {
-        let functions = vrl::stdlib::all();
+    /// A program that stands in the configuration, at the option `field`.
+    pub(super) fn inline(what: &'static str, field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            what,
+            field: field.into(),
+            text: text.into(),
+            files: Vec::new(),
+        }
+    }
+
+    /// A program in files, joined in this order. `field` is the option that names one, or lists them.
+    pub(super) fn read(field: &str, dir: &Path, names: &[String], listed: bool) -> Result<Self, Problem> {
+        let mut program = Self::inline("program", field, "");
+        for (index, name) in names.iter().enumerate() {
+            let path = dir.join(name);
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                let field = if listed {
+                    format!("{field}[{index}]")
+                } else {
+                    field.to_owned()
+                };
+                Problem::new(field, format!("cannot read `{}`: {error}", path.display()))
+                    .hint("a relative path starts at the configuration file")
+            })?;
+            if index > 0 {
+                program.text.push('\n');
+            }
+            program.files.push((name.clone(), program.text.len()));
+            program.text.push_str(&text);
+        }
+        Ok(program)
+    }
+
+    /// Compiles it with the functions of the standard library and those of enrichment tables. Takes up to a second: not for
+    /// an async thread.
+    pub(super) fn compile(
+        &self,
+        mut config: CompileConfig,
+        services: &Services,
+    ) -> Result<CompilationResult, Problem> {
+        let mut functions = vrl::stdlib::all();
+        functions.extend(enrichment::functions());
+        config.set_custom::<Arc<Tables>>(services.get().unwrap_or_default());
         vrl::compiler::compile_with_state(&self.text, &functions, &TypeState::default(), config)
-            .map(|compiled| compiled.program)
             .map_err(|diagnostics| self.problem(diagnostics))
+    }
+
+    /// What the compiler warns of, if it does.
+    pub(super) fn warnings(&self, compiled: &CompilationResult) -> Option<String> {
+        if compiled.warnings.is_empty() {
+            return None;
+        }
+        let report = Formatter::new(&self.text, compiled.warnings.clone()).to_string();
+        Some(report.trim().to_owned())
     }
 
     /// VRL's own report, pointed at the first error.
     fn problem(&self, diagnostics: DiagnosticList) -> Problem {
-        let span = diagnostics.errors().first().and_then(|error| {
-            error
-                .labels()
-                .iter()
-                .find(|label| label.primary)
-                .map(|label| label.span.range())
-        });
-        let report = Formatter::new(&self.text, diagnostics).to_string();
-        let place = self
-            .name
+        let span = first_error(&diagnostics);
+        let place = span
             .as_ref()
-            .map(|name| format!(" in `{name}`"))
+            .and_then(|span| self.file_place(span.start))
+            .map(|place| format!(", {place}"))
             .unwrap_or_default();
+        let report = Formatter::new(&self.text, diagnostics).to_string();
         let problem = Problem::new(
             &self.field,
             format!(
-                "the VRL {}{place} does not compile:\n{}",
+                "the VRL {} does not compile{place}:\n{}",
                 self.what,
                 report.trim()
             ),
         )
-        .hint("the language: https://vector.dev/docs/reference/vrl/");
-        match (span, &self.name) {
-            (Some(span), None) => problem.within(span),
+        .hint(LANGUAGE);
+        match span {
+            Some(span) if self.files.is_empty() => problem.within(span),
             _ => problem,
         }
     }
+
+    /// Where a byte of the text stands: `tidy.vrl:3:7`, the column in characters.
+    fn file_place(&self, offset: usize) -> Option<String> {
+        let (name, start) = self.files.iter().rfind(|(_, start)| *start <= offset)?;
+        let before = self.text.get(*start..offset)?;
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Some(format!("{name}:{line}:{column}"))
+    }
+}
+
+/// Where in the text the first error is.
+fn first_error(diagnostics: &DiagnosticList) -> Option<std::ops::Range<usize>> {
+    diagnostics.errors().first().and_then(|error| {
+        error
+            .labels()
+            .iter()
+            .find(|label| label.primary)
+            .map(|label| label.span.range())
+    })
 }
 
 /// Whether the program reads or writes `%`, which is built for those that do.
