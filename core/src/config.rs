@@ -168,6 +168,11 @@ pub trait TransformConfig: Debug + Send + Sync {
     /// What this transform is.
     fn describe(&self) -> Description;
 
+    /// Whether it has an output besides those that [`TransformConfig::describe`] names.
+    fn has_default_output(&self) -> bool {
+        true
+    }
+
     /// Everything that is wrong and can be seen without the network. By default: what building it says.
     async fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
         match self.build(cx).await {

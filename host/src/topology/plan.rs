@@ -78,16 +78,17 @@ fn outputs(pipeline: &Pipeline) -> Vec<OutputId> {
     let sources = pipeline
         .sources
         .iter()
-        .map(|(key, config)| (key, config.describe().outputs));
+        .map(|(key, config)| (key, true, config.describe().outputs));
     let transforms = pipeline
         .transforms
         .iter()
-        .map(|(key, (_, config))| (key, config.describe().outputs));
+        .map(|(key, (_, config))| (key, config.has_default_output(), config.describe().outputs));
     sources
         .chain(transforms)
-        .flat_map(|(key, ports)| {
+        .flat_map(|(key, has_default, ports)| {
             let ports = ports.into_iter().map(|port| Some(port.into()));
-            std::iter::once(None).chain(ports).map(|port| OutputId {
+            let default = has_default.then_some(None);
+            default.into_iter().chain(ports).map(|port| OutputId {
                 component: key.clone(),
                 port,
             })

@@ -134,6 +134,35 @@ impl ConditionConfig {
     }
 }
 
+/// Compiles conditions, each with the option that holds it, in their order; or says everything that is wrong with them.
+pub(super) async fn compile_all(
+    conditions: Vec<(String, ConditionConfig)>,
+    services: &Services,
+) -> Result<Vec<Condition>, Vec<Problem>> {
+    let services = services.clone();
+    let compiled = tokio::task::spawn_blocking(move || {
+        let (mut compiled, mut problems) = (Vec::new(), Vec::new());
+        for (field, condition) in conditions {
+            match condition.compile_with(&field, &services) {
+                Ok(condition) => compiled.push(condition),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            Ok(compiled)
+        } else {
+            Err(problems)
+        }
+    });
+    let compiled = compiled.await;
+    compiled.map_err(|error| {
+        vec![Problem::new(
+            "",
+            format!("compiling the conditions failed: {error}"),
+        )]
+    })?
+}
+
 /// A condition that can be asked. A clone is for another thread.
 #[derive(Debug, Clone)]
 pub struct Condition(Kind);
