@@ -27,5 +27,6 @@ mod state;
 mod tables;
 mod test;
 mod transform;
+mod vector;
 #[cfg(unix)]
 mod warnings;
