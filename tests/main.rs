@@ -22,6 +22,7 @@ mod kill;
 mod kills;
 mod memory;
 mod once;
+mod refused;
 mod signals;
 mod state;
 mod tables;

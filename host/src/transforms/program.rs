@@ -22,6 +22,8 @@ pub(super) struct ProgramText {
     text: String,
     /// Files that the text came from, each with its first byte in it.
     files: Vec<(String, usize)>,
+    /// Whether the option is a list of files.
+    listed: bool,
 }
 
 impl ProgramText {
@@ -32,12 +34,16 @@ impl ProgramText {
             field: field.into(),
             text: text.into(),
             files: Vec::new(),
+            listed: false,
         }
     }
 
     /// A program in files, joined in this order. `field` is the option that names one, or lists them.
     pub(super) fn read(field: &str, dir: &Path, names: &[String], listed: bool) -> Result<Self, Problem> {
-        let mut program = Self::inline("program", field, "");
+        let mut program = Self {
+            listed,
+            ..Self::inline("program", field, "")
+        };
         for (index, name) in names.iter().enumerate() {
             let path = dir.join(name);
             let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -84,14 +90,17 @@ impl ProgramText {
     /// VRL's own report, pointed at the first error.
     fn problem(&self, diagnostics: DiagnosticList) -> Problem {
         let span = first_error(&diagnostics);
-        let place = span
-            .as_ref()
-            .and_then(|span| self.file_place(span.start))
-            .map(|place| format!(", {place}"))
-            .unwrap_or_default();
+        let in_file = span.as_ref().and_then(|span| self.file_place(span.start));
+        let (field, place) = match in_file {
+            Some((index, place)) if self.listed => {
+                (format!("{}[{index}]", self.field), format!(" ({place})"))
+            }
+            Some((_, place)) => (self.field.clone(), format!(" ({place})")),
+            None => (self.field.clone(), String::new()),
+        };
         let report = Formatter::new(&self.text, diagnostics).to_string();
         let problem = Problem::new(
-            &self.field,
+            field,
             format!(
                 "the VRL {} does not compile{place}:\n{}",
                 self.what,
@@ -105,13 +114,14 @@ impl ProgramText {
         }
     }
 
-    /// Where a byte of the text stands: `tidy.vrl:3:7`, the column in characters.
-    fn file_place(&self, offset: usize) -> Option<String> {
-        let (name, start) = self.files.iter().rfind(|(_, start)| *start <= offset)?;
+    /// In which file a byte of the text stands, and where there: `tidy.vrl:3:7`, the column in characters.
+    fn file_place(&self, offset: usize) -> Option<(usize, String)> {
+        let index = self.files.iter().rposition(|(_, start)| *start <= offset)?;
+        let (name, start) = self.files.get(index)?;
         let before = self.text.get(*start..offset)?;
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        Some(format!("{name}:{line}:{column}"))
+        Some((index, format!("{name}:{line}:{column}")))
     }
 }
 
