@@ -372,12 +372,6 @@ impl Loader {
             }
             let span = if listed { item.span.clone() } else { place(found) };
             match item.as_str() {
-                Some(name) if name.contains('*') => self.report(
-                    path,
-                    span,
-                    "wildcards in `inputs` are not supported",
-                    Some("name each input"),
-                ),
                 Some(name) => inputs.push(Input {
                     name: name.to_owned(),
                     span,

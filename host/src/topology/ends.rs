@@ -14,6 +14,8 @@ impl Pipeline {
         source: (&str, Box<dyn SourceConfig>),
         sink: (&str, Box<dyn SinkConfig>),
     ) -> Self {
+        // Their names are still those that wildcards mean.
+        self.expand_wildcards();
         let sources: Vec<String> = self.sources.keys().map(ToString::to_string).collect();
         let rename = |inputs: &[String]| {
             let mut renamed: Vec<String> = Vec::new();

@@ -8,6 +8,7 @@
 mod build;
 mod ends;
 mod fanout;
+mod inputs;
 mod meter;
 mod plan;
 mod run;

@@ -357,6 +357,54 @@ fn a_route_has_only_the_outputs_that_it_names() {
 }
 
 #[tokio::test]
+async fn wildcards_stand_for_every_output_that_fits_but_the_reader_itself() {
+    let (source, all, odd) = (Numbers::up_to(30), Record::default(), Record::default());
+    let lab = Lab::new(&source)
+        .transform("split", &["i*"], Does::RouteOdd)
+        .transform("split2", &["s*t", "split*"], Does::Nothing)
+        .sink("all", &["split*", "split2"], &all)
+        .sink("odd", &["*.odd"], &odd);
+    let plan = plan(&lab.pipeline).unwrap();
+    assert_eq!(plan.unread, []);
+    lab.run().await.unwrap();
+    assert_eq!(odd.seen(), numbers((1..30).step_by(2)));
+    // Both outputs of `split`, and what `split2` makes of them.
+    let mut seen = all.seen();
+    seen.sort();
+    let mut expected = numbers((0..30).chain(0..30));
+    expected.sort();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn wildcards_keep_their_meaning_when_the_ends_are_replaced() {
+    let (source, out) = (Numbers::up_to(1), Record::default());
+    let lab = Lab::new(&source)
+        .transform("tidy", &["i*"], Does::Nothing)
+        .sink("out", &["t*"], &out);
+    let pipeline = lab
+        .pipeline
+        .with_ends(("(new)", Box::new(source)), ("(out)", Box::new(out)));
+    assert_eq!(pipeline.transforms[0].0, ["(new)"]);
+    assert_eq!(pipeline.sinks[0].0, ["tidy"]);
+    assert!(plan(&pipeline).is_ok());
+}
+
+#[test]
+fn a_wildcard_that_fits_nothing_is_a_mistake() {
+    let lab = Lab::new(&Numbers::up_to(1))
+        .transform("a", &["in"], Does::Nothing)
+        .transform("b", &["a", "b*"], Does::Nothing)
+        .sink("out", &["a", "b", "b"], &Record::default());
+    let problems: Vec<_> = plan(&lab.pipeline)
+        .unwrap_err()
+        .into_iter()
+        .map(|problem| problem.message)
+        .collect();
+    assert_eq!(problems, ["no output fits `b*`", "reads from `b` twice"]);
+}
+
+#[tokio::test]
 async fn failed_events_become_dead_letters_and_are_acknowledged_as_rejected() {
     let (source, out) = (Numbers::up_to(20), Record::default());
     let lab = Lab::new(&source)
