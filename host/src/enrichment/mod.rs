@@ -1,8 +1,8 @@
 //! `enrichment_tables`: files that programs look things up in, as in Vector.
 //!
 //! [`Tables`] are opened once for a pipeline, before its programs are compiled: a program that names a table or a column
-//! that does not exist is refused, and what its conditions compare is indexed then ([`functions`]). [`rows`] is the
-//! content of a CSV file ([`file`]), [`networks`] that of a `MaxMind` database.
+//! that does not exist is refused, and what its conditions compare is indexed then ([`functions()`]). `rows` is the
+//! content of a CSV file (`file`), `networks` that of a `MaxMind` database.
 //!
 //! A newer file is taken while events go on, whole or not at all: lookups of one event may see the old and the new
 //! file, one lookup never sees both.

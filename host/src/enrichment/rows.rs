@@ -205,9 +205,13 @@ fn same(case: Case, one: &Value, other: &Value) -> bool {
 fn hash<'v>(case: Case, values: impl Iterator<Item = &'v Value>) -> u64 {
     let mut hasher = DefaultHasher::new();
     for value in values {
-        match (case, value) {
-            (Case::Insensitive, value) if lowercase(value).is_some() => lowercase(value).hash(&mut hasher),
-            (_, value) => value.hash(&mut hasher),
+        let text = match case {
+            Case::Insensitive => lowercase(value),
+            Case::Sensitive => None,
+        };
+        match text {
+            Some(text) => text.hash(&mut hasher),
+            None => value.hash(&mut hasher),
         }
     }
     hasher.finish()
