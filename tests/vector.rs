@@ -15,6 +15,9 @@ use crate::support::{host, lines, output, stderr};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Suite {
+    /// `timezone` of the configuration.
+    #[serde(default)]
+    timezone: Option<String>,
     /// `enrichment_tables` of the configuration, as a text.
     #[serde(default)]
     tables: String,
@@ -81,10 +84,12 @@ fn configuration(suite: &Suite) -> String {
         )
         .unwrap();
     }
+    let zone = suite.timezone.as_ref();
+    let zone = zone.map(|zone| format!("timezone: {zone}\n")).unwrap_or_default();
     let tables = if suite.tables.is_empty() { "{}" } else { "" };
     let indented: String = suite.tables.lines().map(|line| format!("  {line}\n")).collect();
     format!(
-        "data_dir: data\nenrichment_tables: {tables}\n{indented}sources:\n{sources}transforms:\n{transforms}sinks:\n{sinks}"
+        "data_dir: data\n{zone}enrichment_tables: {tables}\n{indented}sources:\n{sources}transforms:\n{transforms}sinks:\n{sinks}"
     )
 }
 
@@ -184,4 +189,29 @@ async fn dedupe() {
 #[tokio::test(flavor = "multi_thread")]
 async fn enrichment_tables() {
     check("enrichment", include_str!("vector/enrichment.yaml"), 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_zones() {
+    check("time-zones", include_str!("vector/time-zones.yaml"), 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_that_are_passed_on_are_told_of_without_a_word_of_the_event() {
+    let home = tempfile::tempdir().unwrap();
+    let config = "sources:\n  in: { type: file, path: in.ndjson }\n\
+        transforms:\n  tidy: { type: remap, inputs: [in], source: '.n = parse_json!(.n)' }\n\
+        sinks:\n  out: { type: blackhole, inputs: [tidy] }\n";
+    std::fs::write(home.path().join("pipeline.yaml"), config).unwrap();
+    std::fs::write(home.path().join("in.ndjson"), "{\"n\":\"hunter2\"}\n".repeat(5)).unwrap();
+    let run = output(host(home.path()).args(["run", "--once", "--config", "pipeline.yaml"])).await;
+    let log = stderr(&run);
+    assert_eq!(run.status.code(), Some(0), "{log}");
+    let told: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("the program failed"))
+        .collect();
+    assert_eq!(told.len(), 3, "at the first, second and fourth event: {log}");
+    assert!(told[2].contains("component=\"tidy\" events=4"), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
 }

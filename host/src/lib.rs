@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod registry;
 pub mod sinks;
 pub mod sources;
+pub mod time_zone;
 pub mod topology;
 pub mod transforms;
 pub mod wasm;

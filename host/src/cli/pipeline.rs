@@ -46,6 +46,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
             .map(|(key, entry)| (key, (inputs(entry.inputs), entry.config)))
             .collect(),
         enrichment_tables: std::mem::take(&mut config.enrichment_tables),
+        timezone: config.timezone,
         workers: default_workers(),
         config_dir: config.config_dir.clone(),
         data_dir: config.data_dir.clone(),

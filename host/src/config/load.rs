@@ -17,7 +17,7 @@ use super::{
     registry::Types,
     suggest::nearest,
 };
-use crate::enrichment::TableConfig;
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};
 
 /// What is not a component.
 #[derive(Debug, Deserialize)]
@@ -25,6 +25,7 @@ use crate::enrichment::TableConfig;
 struct Top {
     data_dir: PathBuf,
     api: ApiConfig,
+    timezone: DefaultTimeZone,
     #[serde(with = "o365_core::duration")]
     shutdown_grace: Duration,
     // Read by hand; named here so that they are known and suggested.
@@ -40,6 +41,7 @@ impl Default for Top {
         Self {
             data_dir: PathBuf::from("./data"),
             api: ApiConfig::default(),
+            timezone: DefaultTimeZone::default(),
             shutdown_grace: Duration::from_mins(1),
             sources: IgnoredAny,
             transforms: IgnoredAny,
@@ -138,6 +140,7 @@ impl Loader {
             data_dir: parts.top.data_dir,
             config_dir: PathBuf::from("."),
             api: parts.top.api,
+            timezone: parts.top.timezone,
             shutdown_grace: parts.top.shutdown_grace,
             sources: parts.sources,
             transforms: parts.transforms,

@@ -43,7 +43,7 @@ pub(crate) use read::yaml_data;
 pub use registry::Registry;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::enrichment::TableConfig;
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};
 
 /// A configuration that has been read. Whether its names and options make sense is seen when it is planned and built.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub struct Config {
     pub config_dir: PathBuf,
     /// `api`
     pub api: ApiConfig,
+    /// `timezone`: that of timestamps without one, for what has no option of its own. Default `UTC`.
+    pub timezone: DefaultTimeZone,
     /// `shutdown_grace`: how long events may take to be delivered after the signal to stop. Default `60s`.
     pub shutdown_grace: Duration,
     /// `sources`, in the order of the file.

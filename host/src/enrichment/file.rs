@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use o365_core::config::Problem;
 use serde::Deserialize;
 use vrl::{
-    compiler::{TimeZone, conversion::Conversion},
+    compiler::conversion::Conversion,
     value::{KeyString, Value},
 };
 
@@ -15,6 +15,7 @@ use super::{
     Content, TableConfig,
     rows::{Rows, no_column},
 };
+use crate::time_zone::DefaultTimeZone;
 
 const TYPES: &str = "the types are `string`, `integer`, `float`, `boolean`, `timestamp`, `timestamp|FORMAT`, `date` \
                      and `date|FORMAT`";
@@ -91,7 +92,7 @@ enum Type {
 }
 
 impl Type {
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str, zone: DefaultTimeZone) -> Option<Self> {
         let (name, format) = match text.split_once('|') {
             Some((name, format)) => (name.trim(), Some(format.trim())),
             None => (text.trim(), None),
@@ -99,8 +100,7 @@ impl Type {
         if name == "date" {
             return Some(Self::Date(format.unwrap_or("%Y-%m-%d").to_owned()));
         }
-        let utc = TimeZone::parse("UTC")?;
-        Conversion::parse(text.trim(), utc).ok().map(Self::Other)
+        Conversion::parse(text.trim(), zone.0).ok().map(Self::Other)
     }
 
     fn convert(&self, text: &str) -> Option<Value> {
@@ -127,10 +127,10 @@ impl FileTableConfig {
         }
     }
 
-    fn types(&self) -> Result<Vec<(&str, Type)>, Vec<Problem>> {
+    fn types(&self, zone: DefaultTimeZone) -> Result<Vec<(&str, Type)>, Vec<Problem>> {
         let (mut types, mut problems) = (Vec::new(), Vec::new());
         for (column, text) in &self.schema {
-            match Type::parse(text) {
+            match Type::parse(text, zone) {
                 Some(found) => types.push((column.as_str(), found)),
                 None => problems.push(
                     Problem::new(
@@ -185,8 +185,8 @@ impl TableConfig for FileTableConfig {
         &self.file.path
     }
 
-    fn read(&self, path: &Path) -> Result<Content, Vec<Problem>> {
-        let (delimiter, types) = match (self.delimiter(), self.types()) {
+    fn read(&self, path: &Path, zone: DefaultTimeZone) -> Result<Content, Vec<Problem>> {
+        let (delimiter, types) = match (self.delimiter(), self.types(zone)) {
             (Ok(delimiter), Ok(types)) => (delimiter, types),
             (delimiter, types) => {
                 let problems = types.err().into_iter().flatten();

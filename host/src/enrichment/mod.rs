@@ -30,16 +30,18 @@ pub use networks::MmdbTableConfig;
 use rows::Rows;
 pub use table::Table;
 
+use crate::time_zone::DefaultTimeZone;
+
 /// The configuration of one of `enrichment_tables`.
 pub trait TableConfig: fmt::Debug + Send + Sync {
     /// The file, relative to the configuration file.
     fn path(&self) -> &Path;
 
-    /// Reads the file that [`TableConfig::path`] names.
+    /// Reads the file that [`TableConfig::path`] names. `zone` is that of timestamps that have none.
     ///
     /// # Errors
     /// Everything that is wrong with the options or the file, by option.
-    fn read(&self, path: &Path) -> Result<Content, Vec<Problem>>;
+    fn read(&self, path: &Path, zone: DefaultTimeZone) -> Result<Content, Vec<Problem>>;
 }
 
 /// What a table holds. Cheap to clone.
@@ -67,6 +69,7 @@ impl Tables {
     pub async fn open(
         configs: &IndexMap<ComponentKey, Arc<dyn TableConfig>>,
         dir: &Path,
+        zone: DefaultTimeZone,
         clock: &Arc<dyn Clock>,
     ) -> (Self, Vec<(ComponentKey, Problem)>) {
         let mut tables = IndexMap::new();
@@ -76,6 +79,7 @@ impl Tables {
                 key,
                 Arc::clone(config),
                 dir.join(config.path()),
+                zone,
                 Arc::clone(clock),
             )
             .await;
@@ -104,9 +108,10 @@ async fn open(
     key: &ComponentKey,
     config: Arc<dyn TableConfig>,
     path: PathBuf,
+    zone: DefaultTimeZone,
     clock: Arc<dyn Clock>,
 ) -> Result<Table, Vec<Problem>> {
     let name = key.to_string();
-    let opened = tokio::task::spawn_blocking(move || Table::open(name, config, path, clock)).await;
+    let opened = tokio::task::spawn_blocking(move || Table::open(name, config, path, zone, clock)).await;
     opened.map_err(|error| vec![Problem::new("", format!("reading it failed: {error}"))])?
 }

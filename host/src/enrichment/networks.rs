@@ -18,6 +18,7 @@ use super::{
     Content, TableConfig,
     rows::{Search, Wanted},
 };
+use crate::time_zone::DefaultTimeZone;
 
 /// Options of a table of type `mmdb`.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,7 +37,7 @@ impl TableConfig for MmdbTableConfig {
         &self.path
     }
 
-    fn read(&self, path: &Path) -> Result<Content, Vec<Problem>> {
+    fn read(&self, path: &Path, _zone: DefaultTimeZone) -> Result<Content, Vec<Problem>> {
         let shown = path.display();
         let problem = |message: String, hint: &str| vec![Problem::new("path", message).hint(hint)];
         let bytes = std::fs::read(path).map_err(|error| {

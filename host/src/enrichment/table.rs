@@ -15,6 +15,7 @@ use super::{
     Content, TableConfig,
     rows::{IndexKey, Search},
 };
+use crate::time_zone::DefaultTimeZone;
 
 /// How often, at most, a file is looked at for a newer version.
 const CHECK_INTERVAL: TimeDelta = TimeDelta::minutes(1);
@@ -28,6 +29,7 @@ pub struct Table {
     name: String,
     config: Arc<dyn TableConfig>,
     path: PathBuf,
+    zone: DefaultTimeZone,
     clock: Arc<dyn Clock>,
     current: RwLock<Arc<Content>>,
     state: Mutex<State>,
@@ -47,14 +49,16 @@ impl Table {
         name: String,
         config: Arc<dyn TableConfig>,
         path: PathBuf,
+        zone: DefaultTimeZone,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Vec<Problem>> {
         let stamp = stamp(&path);
-        let content = config.read(&path)?;
+        let content = config.read(&path, zone)?;
         Ok(Self {
             name,
             config,
             path,
+            zone,
             current: RwLock::new(Arc::new(content)),
             state: Mutex::new(State {
                 stamp,
@@ -111,7 +115,7 @@ impl Table {
         }
         state.stamp = stamp;
         let (table, file) = (&self.name, self.path.display());
-        let read = self.config.read(&self.path).map_err(|problems| {
+        let read = self.config.read(&self.path, self.zone).map_err(|problems| {
             let problems: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
             problems.join("; ")
         });

@@ -43,7 +43,7 @@ async fn open(dir: &Path, tables: Json, clock: &ManualClock) -> (Tables, Vec<(Co
         .map(|(name, options)| (name.as_str().into(), config(options)))
         .collect();
     let clock: Arc<dyn Clock> = Arc::new(clock.clone());
-    Tables::open(&configs, dir, &clock).await
+    Tables::open(&configs, dir, DefaultTimeZone::default(), &clock).await
 }
 
 /// The table `people`, with types.

@@ -59,13 +59,18 @@ impl Pipeline {
         tables: &Arc<Tables>,
     ) -> ComponentContext {
         let mut cx = self.context(key, environment);
-        cx.services = cx.services.with(Arc::clone(tables));
+        cx.services = cx.services.with(Arc::clone(tables)).with(Arc::new(self.timezone));
         cx
     }
 
     async fn open_tables(&self, environment: &Environment, problems: &mut Problems) -> Arc<Tables> {
-        let (tables, found) =
-            Tables::open(&self.enrichment_tables, &self.config_dir, &environment.clock).await;
+        let (tables, found) = Tables::open(
+            &self.enrichment_tables,
+            &self.config_dir,
+            self.timezone,
+            &environment.clock,
+        )
+        .await;
         problems.0.extend(found);
         Arc::new(tables)
     }

@@ -28,7 +28,7 @@ use o365_core::{
 pub use plan::{Plan, PlanProblem, plan};
 pub use run::{RunError, Topology};
 
-use crate::enrichment::TableConfig;
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};
 
 /// What is to be run: components and who reads from whom.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ pub struct Pipeline {
     pub sinks: IndexMap<ComponentKey, (Vec<String>, Box<dyn SinkConfig>)>,
     /// What programs look up.
     pub enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
+    /// The zone of timestamps that have none.
+    pub timezone: DefaultTimeZone,
     /// Threads for each transform; at least 1.
     pub workers: usize,
     /// Directory of the configuration file.

@@ -28,6 +28,7 @@ use vrl::{
 };
 
 use super::program::{ProgramText, uses_metadata};
+use crate::time_zone::DefaultTimeZone;
 
 /// A condition as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +129,11 @@ impl ConditionConfig {
         Ok(Condition(Kind::Vrl(Box::new(Question {
             uses_metadata: uses_metadata(&program),
             program: Arc::new(program),
-            time_zone: TimeZone::parse("UTC").unwrap_or_default(),
+            time_zone: services
+                .get::<DefaultTimeZone>()
+                .map(|zone| *zone)
+                .unwrap_or_default()
+                .0,
             runtime: Runtime::default(),
         }))))
     }

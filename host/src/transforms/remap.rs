@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use o365_core::{
     EventBatch, Failure, LogEvent, SyncTransform, Transform, TransformOutputs, Value,
-    config::{BuildError, ComponentContext, Description, Problem, TransformConfig},
+    config::{BuildError, ComponentContext, Description, Problem, Services, TransformConfig},
 };
 use serde::Deserialize;
 use vrl::{
@@ -25,6 +25,7 @@ use vrl::{
 };
 
 use super::program::{ProgramText, uses_metadata};
+use crate::time_zone::{self, DefaultTimeZone};
 
 const DROPPED: &str = "dropped";
 
@@ -41,7 +42,7 @@ pub struct RemapConfig {
     /// Files that make up the program, joined in this order.
     #[serde(default)]
     pub files: Option<Vec<String>>,
-    /// Time zone of timestamps that have none, such as `Europe/Berlin`. Default `UTC`.
+    /// Time zone of timestamps that have none, such as `Europe/Berlin`. Default: `timezone` of the configuration.
     #[serde(default)]
     pub timezone: Option<String>,
     /// Whether an event on which the program fails is dropped (to the dead letters, or to the output `dropped` with
@@ -91,12 +92,17 @@ impl RemapConfig {
         }
     }
 
-    fn time_zone(&self) -> Result<TimeZone, Problem> {
-        let name = self.timezone.as_deref().unwrap_or("UTC");
-        TimeZone::parse(name).ok_or_else(|| {
-            Problem::new("timezone", format!("`{name}` is not a time zone"))
-                .hint("use a name like `Europe/Berlin` or `UTC`")
-        })
+    fn time_zone(&self, services: &Services) -> Result<TimeZone, Problem> {
+        match &self.timezone {
+            Some(name) => {
+                time_zone::parse(name).map_err(|error| Problem::new("timezone", error).hint(time_zone::HINT))
+            }
+            None => Ok(services
+                .get::<DefaultTimeZone>()
+                .map(|zone| *zone)
+                .unwrap_or_default()
+                .0),
+        }
     }
 }
 
@@ -116,7 +122,7 @@ impl TransformConfig for RemapConfig {
 
     async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {
         let program = self.program(&cx.config_dir);
-        let time_zone = self.time_zone();
+        let time_zone = self.time_zone(&cx.services);
         let (program, time_zone) = match (program, time_zone) {
             (Ok(program), Ok(time_zone)) => (program, time_zone),
             (program, time_zone) => {
@@ -344,7 +350,7 @@ fn object(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use o365_core::{config::Services, testing::transform_contract};
+    use o365_core::testing::transform_contract;
 
     use super::*;
 
