@@ -28,6 +28,7 @@ mod state;
 mod tables;
 mod test;
 mod transform;
+mod unit_tests;
 mod vector;
 #[cfg(unix)]
 mod warnings;

@@ -185,6 +185,26 @@ pub trait TransformConfig: Debug + Send + Sync {
     async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError>;
 }
 
+/// A configuration that several pipelines are built from.
+#[async_trait]
+impl TransformConfig for Arc<dyn TransformConfig> {
+    fn describe(&self) -> Description {
+        self.as_ref().describe()
+    }
+
+    fn has_default_output(&self) -> bool {
+        self.as_ref().has_default_output()
+    }
+
+    async fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
+        self.as_ref().validate(cx).await
+    }
+
+    async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {
+        self.as_ref().build(cx).await
+    }
+}
+
 /// The configuration of a sink.
 #[async_trait]
 pub trait SinkConfig: Debug + Send + Sync {

@@ -1,12 +1,13 @@
 //! Runs Office 365 audit pipelines: sources, WebAssembly components, VRL programs, sinks.
 //!
 //! [`config`] reads what a person wrote, [`topology`] plans, builds and runs it, [`wasm`] is the sandbox,
-//! [`transforms`], [`sources`] and [`sinks`] are the components, [`enrichment`] what programs look up, [`api`] and [`metrics`] show how it is doing, [`cli`] are
-//! the commands.
+//! [`transforms`], [`sources`] and [`sinks`] are the components, [`enrichment`] is what programs look up, [`fixtures`] and
+//! [`unit_tests`] test them, [`api`] and [`metrics`] show how it is doing, [`cli`] are the commands.
 
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod coverage;
 pub mod dead_letter;
 pub mod encoding;
 pub mod enrichment;
@@ -19,4 +20,5 @@ pub mod sources;
 pub mod time_zone;
 pub mod topology;
 pub mod transforms;
+pub mod unit_tests;
 pub mod wasm;

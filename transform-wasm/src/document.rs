@@ -40,7 +40,7 @@ pub(crate) struct Document<'a> {
     /// `Operation` as received; rules rename `event.action`.
     pub(crate) operation: Option<Text<'a>>,
     /// `MailboxOwnerUPN` as received; the actor's address takes its place in the reference.
-    pub(crate) mailbox_owner: Option<Text<'a>>,
+    pub(crate) mailbox_owner: Option<Value<'a>>,
 }
 
 impl<'a> Document<'a> {
@@ -106,6 +106,9 @@ impl<'a> Document<'a> {
         let Some(value) = self.src.at(from) else {
             return Ok(());
         };
+        if self.refuses(value) {
+            return self.fault(&format!("{from} is an object, not a value of {to}"));
+        }
         if let Some(existing) = self.ecs.at(to) {
             if self.profile.aborts_on_error {
                 return self.fault(&format!("moving {from}: field [{to}] already exists"));
@@ -147,10 +150,19 @@ impl<'a> Document<'a> {
 
     /// COPY of a field of the record into the document, replacing what was there.
     pub(crate) fn copy_field(&mut self, from: &str, to: &'static str) -> Step {
-        match self.src.at(from).cloned() {
-            Some(value) => self.set(to, value),
+        match self.src.at(from) {
+            Some(value) if self.refuses(value) => {
+                self.fault(&format!("{from} is an object, not a value of {to}"))
+            }
+            Some(value) => self.set(to, value.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Objects where fields of the document hold values: the index would refuse the whole document. A profile that aborts
+    /// does as its reference does.
+    pub(crate) fn refuses(&self, value: &Value<'_>) -> bool {
+        !self.profile.aborts_on_error && value.holds_object()
     }
 
     /// Sets a field of the document, replacing what was there.
@@ -249,9 +261,9 @@ impl<'a> Document<'a> {
 
     /// COPY of a field that has something in it.
     pub(crate) fn copy_if_filled(&mut self, from: &str, to: &'static str) -> Step {
-        match self.src.at(from).filter(|value| !value.is_void()).cloned() {
-            Some(value) => self.set(to, value),
-            None => Ok(()),
+        match self.src.at(from) {
+            Some(value) if value.is_void() => Ok(()),
+            _ => self.copy_field(from, to),
         }
     }
 

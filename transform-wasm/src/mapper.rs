@@ -80,7 +80,7 @@ impl Mapper {
             context,
             profile: self.options.profile,
             operation: src.text("Operation"),
-            mailbox_owner: src.text("MailboxOwnerUPN"),
+            mailbox_owner: src.get("MailboxOwnerUPN").cloned(),
             survey: Survey::of(&src),
             ecs,
             src,

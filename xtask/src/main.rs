@@ -10,6 +10,7 @@
 )]
 
 mod deps;
+mod suffixes;
 mod wasm;
 mod workspace;
 
@@ -24,6 +25,8 @@ use clap::Parser;
 enum Step {
     /// Build the WASM component that the host embeds, or check the committed one.
     Wasm(wasm::Options),
+    /// Write the public suffixes that the mapping knows, from the list of the crate psl in Cargo.lock.
+    Suffixes,
     /// Refuse dependencies between our own crates that the architecture does not have.
     CheckDeps,
 }
@@ -42,6 +45,7 @@ fn run(step: Step) -> Result<()> {
     let root = workspace::root()?;
     match step {
         Step::Wasm(options) => wasm::run(&root, &options),
+        Step::Suffixes => suffixes::run(&root),
         Step::CheckDeps => deps::run(&root),
     }
 }

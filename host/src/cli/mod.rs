@@ -61,7 +61,8 @@ enum Command {
     Validate(validate::Args),
     /// Asks the tenants of a configuration what a collection needs, and says what to repair. Changes nothing.
     Check(check::Args),
-    /// Tests the transforms of a configuration with fixture files: exits with 1 if anything is not as expected.
+    /// Tests the transforms of a configuration, with its `tests` and with fixture files: exits with 1 if anything is not as
+    /// expected.
     Test(test::Args),
     /// Transforms events from standard input to standard output, one a line, in order.
     Transform(transform::Args),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use o365_core::{ComponentKey, RunMode, ShutdownSignal, SystemClock, config::Problem};
+use o365_core::{Clock, ComponentKey, RunMode, ShutdownSignal, SystemClock, config::Problem};
 use o365_source::O365AuditConfig;
 
 use super::Failed;
@@ -16,6 +16,7 @@ use crate::{
     dead_letter::Target,
     registry::registry,
     topology::{BuildFailure, Environment, Pipeline, Plan, PlanProblem, plan},
+    unit_tests::{self, TestProblem, UnitTest, prepare::Prepared},
     wasm::WasmEngine,
 };
 
@@ -60,9 +61,9 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
 }
 
 impl Loaded {
-    /// How many unit tests the configuration has.
-    pub(super) fn tests(&self) -> usize {
-        self.config.tests.len()
+    /// The unit tests of the configuration.
+    pub(super) fn tests(&self) -> &[UnitTest] {
+        &self.config.tests
     }
 
     /// The Office 365 sources, by name.
@@ -113,20 +114,63 @@ impl Loaded {
         }
     }
 
-    /// Resolves names.
+    /// Resolves names, also those in the unit tests.
     pub(super) fn plan(&self) -> Result<Plan, Failed> {
-        plan(&self.pipeline).map_err(|problems| {
-            let problems = problems.iter().map(|problem| self.locate_plan(problem)).collect();
-            render(&ConfigErrors::from_problems(problems))
+        let problems = match (plan(&self.pipeline), self.plan_tests()) {
+            (Ok(plan), Ok(_)) => return Ok(plan),
+            (Err(problems), _) => problems.iter().map(|problem| self.locate_plan(problem)).collect(),
+            (_, Err(problems)) => self.locate_tests(&problems),
+        };
+        Err(render(&ConfigErrors::from_problems(problems)))
+    }
+
+    fn plan_tests(&self) -> Result<Vec<unit_tests::plan::Plan>, Vec<TestProblem>> {
+        unit_tests::plan::plan(&self.config.tests, &self.pipeline)
+    }
+
+    /// Compiles the unit tests that `wanted` chooses by their names.
+    pub(super) async fn prepare_tests(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Prepared>, Vec<TestProblem>> {
+        let plans = self.plan_tests()?;
+        let tests = self.config.tests.iter().cloned().zip(plans);
+        let tests: Vec<_> = tests
+            .enumerate()
+            .filter(|(_, (test, _))| wanted(&test.name))
+            .collect();
+        // What is wrong with the tables is said of them when the pipeline is built.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (services, _) = self.pipeline.program_services(&clock).await;
+        let prepare = move || unit_tests::prepare::prepare(tests, &services);
+        let prepared = tokio::task::spawn_blocking(prepare).await;
+        prepared.unwrap_or_else(|error| {
+            let problem = Problem::new("", format!("compiling the tests failed: {error}"));
+            Err(vec![TestProblem { test: 0, problem }])
         })
     }
 
     /// Points the problems of components at the file.
     pub(super) fn refuse(&self, failure: &BuildFailure) -> Failed {
-        let locate = |(key, problem): &(ComponentKey, Problem)| self.config.locate(key, problem);
-        render(&ConfigErrors::from_problems(
-            failure.0.iter().map(locate).collect(),
-        ))
+        self.refuse_all(Some(failure), &[])
+    }
+
+    /// Points the problems of components and of unit tests at the file.
+    pub(super) fn refuse_all(&self, failure: Option<&BuildFailure>, tests: &[TestProblem]) -> Failed {
+        let components = failure.into_iter().flat_map(|failure| &failure.0);
+        let mut problems: Vec<_> = components
+            .map(|(key, problem)| self.config.locate(key, problem))
+            .collect();
+        problems.extend(self.locate_tests(tests));
+        render(&ConfigErrors::from_problems(problems))
+    }
+
+    fn locate_tests(&self, problems: &[TestProblem]) -> Vec<ConfigProblem> {
+        let locate = |found: &TestProblem| {
+            self.config
+                .locate_below(&format!("tests[{}]", found.test), &found.problem)
+        };
+        problems.iter().map(locate).collect()
     }
 
     fn locate_plan(&self, problem: &PlanProblem) -> ConfigProblem {

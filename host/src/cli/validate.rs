@@ -19,11 +19,11 @@ pub(super) async fn validate(args: Args) -> Result<u8, Failed> {
     let plan = loaded.plan()?;
     // Nothing is written, not even the cache: compiled components are thrown away.
     let environment = pipeline::environment(None, RunMode::Once, ShutdownSignal::never(), Target::Stderr)?;
-    loaded
-        .pipeline
-        .validate(&environment)
-        .await
-        .map_err(|failure| loaded.refuse(&failure))?;
+    let components = loaded.pipeline.validate(&environment).await;
+    let tests = loaded.prepare_tests(|_| true).await;
+    if components.is_err() || tests.is_err() {
+        return Err(loaded.refuse_all(components.err().as_ref(), &tests.err().unwrap_or_default()));
+    }
     for output in &plan.unread {
         report::line(&format!(
             "warning: nothing reads from `{output}`: its events would be dropped"
@@ -31,11 +31,15 @@ pub(super) async fn validate(args: Args) -> Result<u8, Failed> {
     }
     let pipeline = &loaded.pipeline;
     report::line(&format!(
-        "{}: fine ({} source(s), {} transform(s), {} sink(s))",
+        "{}: fine ({} source(s), {} transform(s), {} sink(s){})",
         args.config.display(),
         pipeline.sources.len(),
         pipeline.transforms.len(),
-        pipeline.sinks.len()
+        pipeline.sinks.len(),
+        match loaded.tests().len() {
+            0 => String::new(),
+            tests => format!(", {tests} test(s) that `o365-host test` runs"),
+        }
     ));
     Ok(EXIT_OK)
 }

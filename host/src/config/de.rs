@@ -219,7 +219,8 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
                 entries: entries.iter(),
                 current: None,
             }),
-            Kind::Placeholder(_) => Err(Error::new(Fault::Placeholder)),
+            // Types that read several forms, such as a list or a single text, take a text.
+            Kind::Placeholder(form) => visitor.visit_str(PLACEHOLDERS[form % FORMS]),
         }
     }
 

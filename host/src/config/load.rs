@@ -17,7 +17,7 @@ use super::{
     registry::Types,
     suggest::nearest,
 };
-use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest};
 
 /// What is not a component.
 #[derive(Debug, Deserialize)]
@@ -98,7 +98,7 @@ struct Parts {
     transforms: IndexMap<ComponentKey, TransformEntry>,
     sinks: IndexMap<ComponentKey, SinkEntry>,
     enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
-    tests: Vec<serde_json::Value>,
+    tests: Vec<UnitTest>,
 }
 
 struct Loader {
@@ -389,19 +389,38 @@ impl Loader {
         Some(inputs)
     }
 
-    fn tests(&mut self, root: &Node) -> Vec<serde_json::Value> {
+    fn tests(&mut self, root: &Node) -> Vec<UnitTest> {
         let Some(entry) = root.get("tests") else {
             return Vec::new();
         };
-        match &entry.value.kind {
-            Kind::Null => Vec::new(),
-            Kind::List(items) => items.iter().map(Node::to_json).collect(),
+        let items = match &entry.value.kind {
+            Kind::Null => return Vec::new(),
+            Kind::List(items) => items,
             _ => {
                 let message = format!("expected a list, found {}", entry.value.describe());
-                self.report(vec!["tests".into()], place(entry), &message, None);
-                Vec::new()
+                self.report(
+                    vec!["tests".into()],
+                    place(entry),
+                    &message,
+                    Some("begin each test with `- name: …`"),
+                );
+                return Vec::new();
+            }
+        };
+        let mut tests = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = vec!["tests".into(), Segment::Index(index)];
+            match collect::read(item, &item.span, &[], &path) {
+                Ok(test) => tests.push(test),
+                Err(findings) => {
+                    for mut finding in findings {
+                        finding.path.splice(0..0, path.iter().cloned());
+                        self.findings.push(finding);
+                    }
+                }
             }
         }
+        tests
     }
 
     fn report(&mut self, path: Vec<Segment>, span: Range<usize>, message: &str, hint: Option<&str>) {

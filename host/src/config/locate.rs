@@ -42,6 +42,18 @@ impl Config {
         self.problem(&parse_path(path), None, message, hint)
     }
 
+    /// The place of what is wrong below a path such as `tests[0]`.
+    pub fn locate_below(&self, path: &str, problem: &Problem) -> ConfigProblem {
+        let mut path = parse_path(path);
+        path.extend(parse_path(&problem.field));
+        self.problem(
+            &path,
+            problem.within.as_ref(),
+            &problem.message,
+            problem.hint.as_deref(),
+        )
+    }
+
     /// Looks into the file: whoever runs the components may have taken them out of the configuration.
     fn component_path(&self, key: &ComponentKey) -> Vec<Segment> {
         let path = |section: &str| vec![section.into(), key.as_str().into()];

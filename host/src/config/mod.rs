@@ -42,8 +42,9 @@ pub use read::Format;
 pub(crate) use read::yaml_data;
 pub use registry::Registry;
 use serde::{Deserialize, Deserializer, de::Error as _};
+pub(crate) use suggest::nearest;
 
-use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest};
 
 /// A configuration that has been read. Whether its names and options make sense is seen when it is planned and built.
 #[derive(Debug)]
@@ -66,8 +67,8 @@ pub struct Config {
     pub sinks: IndexMap<ComponentKey, SinkEntry>,
     /// `enrichment_tables`, in the order of the file.
     pub enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
-    /// `tests`, as written.
-    pub tests: Vec<serde_json::Value>,
+    /// `tests`: unit tests of the transforms, as written.
+    pub tests: Vec<UnitTest>,
     document: Arc<document::Document>,
     root: node::Node,
 }

@@ -151,7 +151,8 @@ impl Node {
         Some(node)
     }
 
-    /// The same as JSON. Numbers that JSON does not have become `null`.
+    /// The same as JSON, to be compared. Numbers that JSON does not have become `null`.
+    #[cfg(test)]
     pub(super) fn to_json(&self) -> serde_json::Value {
         match &self.kind {
             Kind::Null | Kind::Placeholder(_) => serde_json::Value::Null,

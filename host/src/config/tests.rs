@@ -168,7 +168,7 @@ fn programs_and_tests_keep_their_dollar_signs() {
          tests: [{name: $NONE}]\n",
     );
     assert!(format!("{:?}", config.transforms[0].config).contains("^x$NONE${"));
-    assert_eq!(config.tests[0]["name"], "$NONE");
+    assert_eq!(config.tests[0].name, "$NONE");
 }
 
 #[test]

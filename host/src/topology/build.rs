@@ -52,38 +52,38 @@ impl Pipeline {
         }
     }
 
+    /// What programs and conditions may use: enrichment tables, each read now, and the time zone. With what is wrong with
+    /// the tables; programs are not blamed for it.
+    pub async fn program_services(&self, clock: &Arc<dyn Clock>) -> (Services, Vec<(ComponentKey, Problem)>) {
+        let (tables, problems) =
+            Tables::open(&self.enrichment_tables, &self.config_dir, self.timezone, clock).await;
+        let services = Services::default()
+            .with(Arc::new(tables))
+            .with(Arc::new(self.timezone));
+        (services, problems)
+    }
+
     fn transform_context(
         &self,
         key: &ComponentKey,
         environment: &Environment,
-        tables: &Arc<Tables>,
+        services: &Services,
     ) -> ComponentContext {
         let mut cx = self.context(key, environment);
-        cx.services = cx.services.with(Arc::clone(tables)).with(Arc::new(self.timezone));
+        cx.services = services.clone().with(Arc::clone(&environment.engine));
         cx
-    }
-
-    async fn open_tables(&self, environment: &Environment, problems: &mut Problems) -> Arc<Tables> {
-        let (tables, found) = Tables::open(
-            &self.enrichment_tables,
-            &self.config_dir,
-            self.timezone,
-            &environment.clock,
-        )
-        .await;
-        problems.0.extend(found);
-        Arc::new(tables)
     }
 
     /// Everything that can be checked without sending an event: every component, each with all its problems.
     pub async fn validate(&self, environment: &Environment) -> Result<(), BuildFailure> {
         let mut problems = Problems::default();
-        let tables = self.open_tables(environment, &mut problems).await;
+        let (services, found) = self.program_services(&environment.clock).await;
+        problems.0.extend(found);
         for (key, config) in &self.sources {
             problems.add(key, config.validate(&self.context(key, environment)));
         }
         for (key, (_, config)) in &self.transforms {
-            let cx = self.transform_context(key, environment, &tables);
+            let cx = self.transform_context(key, environment, &services);
             problems.add(key, config.validate(&cx).await);
         }
         for (key, (_, config)) in &self.sinks {
@@ -188,13 +188,11 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     async fn transforms(&mut self) -> Vec<(ComponentKey, Transform)> {
-        let tables = self
-            .pipeline
-            .open_tables(self.environment, &mut self.problems)
-            .await;
+        let (services, found) = self.pipeline.program_services(&self.environment.clock).await;
+        self.problems.0.extend(found);
         let mut built = Vec::new();
         for (key, (_, config)) in &self.pipeline.transforms {
-            let cx = self.pipeline.transform_context(key, self.environment, &tables);
+            let cx = self.pipeline.transform_context(key, self.environment, &services);
             let result = config.build(&cx).await;
             built.extend(
                 self.problems

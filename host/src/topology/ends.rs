@@ -1,9 +1,14 @@
-//! A pipeline with other ends: its transforms between one source and one sink.
+//! A pipeline with other ends: its transforms between one source and one sink, or with an end where it has none.
+
+use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use o365_core::config::{SinkConfig, SourceConfig};
 
-use super::Pipeline;
+use super::{
+    Pipeline,
+    inputs::{matching, outputs},
+};
 
 impl Pipeline {
     /// Replaces every source by one and all sinks by one. No configuration can have components with names in
@@ -38,5 +43,45 @@ impl Pipeline {
         self.sinks = IndexMap::from([(sink.0.into(), (rename(&all), sink.1))]);
         self.sources = IndexMap::from([(source.0.into(), source.1)]);
         self
+    }
+
+    /// Adds what is missing before a source and after the last transforms, for a configuration that is only tested: as in
+    /// Vector, `inputs: []` is enough there. A pipeline that has ends stays as it is.
+    pub fn add_missing_ends(
+        &mut self,
+        source: (&str, Box<dyn SourceConfig>),
+        sink: (&str, Box<dyn SinkConfig>),
+    ) {
+        let starts = self.transforms.values_mut().map(|(inputs, _)| inputs);
+        let starts: Vec<_> = starts.filter(|inputs| inputs.is_empty()).collect();
+        if !starts.is_empty() {
+            for inputs in starts {
+                inputs.push(source.0.to_owned());
+            }
+            self.sources.insert(source.0.into(), source.1);
+        }
+        if self.sinks.is_empty() {
+            let outputs = outputs(self);
+            let read: BTreeSet<_> = self
+                .transforms
+                .iter()
+                .flat_map(|(key, (inputs, _))| inputs.iter().map(move |input| (key, input)))
+                .flat_map(|(key, input)| matching(input, key, &outputs))
+                .map(|output| &output.component)
+                .collect();
+            let last: Vec<_> = outputs
+                .iter()
+                .filter(|output| {
+                    self.transforms.contains_key(&output.component) && !read.contains(&output.component)
+                })
+                // One of a transform is enough, and its default output if it has one.
+                .collect::<Vec<_>>()
+                .chunk_by(|one, next| one.component == next.component)
+                .filter_map(|outputs| outputs.first().map(ToString::to_string))
+                .collect();
+            if !last.is_empty() {
+                self.sinks.insert(sink.0.into(), (last, sink.1));
+            }
+        }
     }
 }

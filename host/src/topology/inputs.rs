@@ -7,7 +7,7 @@ use o365_core::ComponentKey;
 use super::{OutputId, Pipeline};
 
 /// Every output that can be read from, sources and transforms in the order of the configuration.
-pub(super) fn outputs(pipeline: &Pipeline) -> Vec<OutputId> {
+pub(crate) fn outputs(pipeline: &Pipeline) -> Vec<OutputId> {
     let sources = pipeline
         .sources
         .iter()
@@ -18,24 +18,27 @@ pub(super) fn outputs(pipeline: &Pipeline) -> Vec<OutputId> {
         .map(|(key, (_, config))| (key, config.has_default_output(), config.describe().outputs));
     sources
         .chain(transforms)
-        .flat_map(|(key, has_default, ports)| {
-            let ports = ports.into_iter().map(|port| Some(port.into()));
-            let default = has_default.then_some(None);
-            default.into_iter().chain(ports).map(|port| OutputId {
-                component: key.clone(),
-                port,
-            })
-        })
+        .flat_map(|(key, has_default, ports)| outputs_of(key, has_default, ports))
         .collect()
 }
 
+/// The default output of a component, if it has one, and the named ones.
+fn outputs_of(key: &ComponentKey, has_default: bool, ports: Vec<String>) -> impl Iterator<Item = OutputId> {
+    let ports = ports.into_iter().map(|port| Some(port.into()));
+    let default = has_default.then_some(None);
+    default.into_iter().chain(ports).map(|port| OutputId {
+        component: key.clone(),
+        port,
+    })
+}
+
 /// Whether a name stands for any number of outputs.
-pub(super) fn is_wildcard(input: &str) -> bool {
+pub(crate) fn is_wildcard(input: &str) -> bool {
     input.contains('*')
 }
 
 /// The outputs that an input of `reader` stands for. A wildcard never means the reader itself.
-pub(super) fn matching<'o>(
+pub(crate) fn matching<'o>(
     input: &str,
     reader: &ComponentKey,
     outputs: &'o [OutputId],
@@ -70,7 +73,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 impl Pipeline {
     /// Replaces wildcards by the names that they stand for; one that stands for nothing is left.
-    pub(super) fn expand_wildcards(&mut self) {
+    pub(crate) fn expand_wildcards(&mut self) {
         let outputs = outputs(self);
         let expand = |reader: &ComponentKey, inputs: &mut Vec<String>| {
             if !inputs.iter().any(|input| is_wildcard(input)) {

@@ -8,7 +8,7 @@
 mod build;
 mod ends;
 mod fanout;
-mod inputs;
+pub(crate) mod inputs;
 mod meter;
 mod plan;
 mod run;

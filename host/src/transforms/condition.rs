@@ -87,7 +87,7 @@ impl<'de> de::Visitor<'de> for Written {
         let InFull { kind, source } = InFull::deserialize(MapAccessDeserializer::new(map))?;
         match (kind, source) {
             (ConditionKind::Vrl, Some(source)) => Ok(ConditionConfig::Vrl { source, short: false }),
-            (ConditionKind::Vrl, None) => Err(de::Error::custom("`source` is missing: the VRL expression")),
+            (ConditionKind::Vrl, None) => Err(de::Error::custom("a condition of `type: vrl` needs `source`")),
             (ConditionKind::IsLog, None) => Ok(ConditionConfig::IsLog),
             (ConditionKind::IsLog, Some(_)) => Err(de::Error::custom("`is_log` has no `source`")),
         }
@@ -412,7 +412,7 @@ mod tests {
             Ok(true)
         );
         for (json, why) in [
-            (serde_json::json!({"type": "vrl"}), "`source` is missing"),
+            (serde_json::json!({"type": "vrl"}), "needs `source`"),
             (serde_json::json!({"source": "true"}), "missing field `type`"),
             (
                 serde_json::json!({"type": "is_log", "source": "true"}),

@@ -5,7 +5,7 @@ mod dedupe;
 mod field;
 mod filter;
 mod geoip;
-mod program;
+pub(crate) mod program;
 mod remap;
 mod route;
 mod user_agent;

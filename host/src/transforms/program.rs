@@ -15,7 +15,7 @@ const LANGUAGE: &str = "the language: https://vector.dev/docs/reference/vrl/";
 
 /// The text of a program, and the option that it came from.
 #[derive(Debug)]
-pub(super) struct ProgramText {
+pub(crate) struct ProgramText {
     /// What it is, for messages: `program` or `condition`.
     what: &'static str,
     field: String,
@@ -28,7 +28,7 @@ pub(super) struct ProgramText {
 
 impl ProgramText {
     /// A program that stands in the configuration, at the option `field`.
-    pub(super) fn inline(what: &'static str, field: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn inline(what: &'static str, field: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             what,
             field: field.into(),
@@ -39,7 +39,7 @@ impl ProgramText {
     }
 
     /// A program in files, joined in this order. `field` is the option that names one, or lists them.
-    pub(super) fn read(field: &str, dir: &Path, names: &[String], listed: bool) -> Result<Self, Problem> {
+    pub(crate) fn read(field: &str, dir: &Path, names: &[String], listed: bool) -> Result<Self, Problem> {
         let mut program = Self {
             listed,
             ..Self::inline("program", field, "")
@@ -66,7 +66,7 @@ impl ProgramText {
 
     /// Compiles it with the functions of the standard library and those of enrichment tables. Takes up to a second: not for
     /// an async thread.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         &self,
         mut config: CompileConfig,
         services: &Services,
@@ -79,7 +79,7 @@ impl ProgramText {
     }
 
     /// What the compiler warns of, if it does.
-    pub(super) fn warnings(&self, compiled: &CompilationResult) -> Option<String> {
+    pub(crate) fn warnings(&self, compiled: &CompilationResult) -> Option<String> {
         if compiled.warnings.is_empty() {
             return None;
         }
@@ -137,7 +137,7 @@ fn first_error(diagnostics: &DiagnosticList) -> Option<std::ops::Range<usize>> {
 }
 
 /// Whether the program reads or writes `%`, which is built for those that do.
-pub(super) fn uses_metadata(program: &Program) -> bool {
+pub(crate) fn uses_metadata(program: &Program) -> bool {
     let info = program.info();
     info.target_queries
         .iter()

@@ -45,9 +45,9 @@ pub(super) fn alert(doc: &mut Document<'_>) -> Step {
         .ecs
         .at("rule.reference")
         .and_then(Value::list)
-        .and_then(|links| links.first())
+        .and_then(|links| links.iter().find(|link| !link.is_void() && !link.holds_object()))
         .cloned();
-    match link.filter(|link| !link.is_void()) {
+    match link {
         Some(link) => doc.set_if_unset("event.url", link),
         None => Ok(()),
     }

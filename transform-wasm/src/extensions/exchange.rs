@@ -18,8 +18,10 @@ pub(super) fn mailbox_fields(doc: &mut Document<'_>) -> Step {
 
 /// X07, X08.
 pub(super) fn mailbox(doc: &mut Document<'_>) -> Step {
-    if let Some(owner) = doc.mailbox_owner {
+    if let Some(owner) = doc.mailbox_owner.clone() {
         doc.src.set(Text::literal("MailboxOwnerUPN"), owner);
+    }
+    if let Some(Value::Text(owner)) = doc.mailbox_owner {
         let actor = doc.ecs_text("user.id");
         let same = actor.is_some_and(|actor| actor.to_lowercase(doc.bump) == owner.to_lowercase(doc.bump));
         if !same && !owner.is_empty() {
@@ -71,7 +73,10 @@ fn mail(doc: &mut Document<'_>) -> Step {
             .unwrap_or_default();
         let access = properties.iter().filter_map(Value::object).find_map(|property| {
             property.text("Name").filter(|name| name.is("MailAccessType"))?;
-            property.get("Value").cloned()
+            property
+                .get("Value")
+                .filter(|value| !value.holds_object())
+                .cloned()
         });
         if let Some(access) = access {
             doc.set("o365.ext.mail_access_type", access)?;
@@ -94,14 +99,16 @@ fn mail(doc: &mut Document<'_>) -> Step {
     Ok(())
 }
 
-/// One field of every object in a list of the record.
+/// One field of every object in a list of the record, where it is a value.
 pub(super) fn members<'a>(doc: &Document<'a>, list: &str, field: &str) -> Value<'a> {
     let mut found = doc.new_list();
     let members = doc.src.at(list).and_then(Value::list).unwrap_or_default();
     found.extend(
         members
             .iter()
-            .filter_map(|member| member.object()?.get(field).cloned()),
+            .filter_map(|member| member.object()?.get(field))
+            .filter(|value| !value.holds_object())
+            .cloned(),
     );
     Value::List(found)
 }

@@ -13,6 +13,7 @@ mod outcome;
 mod records;
 mod related;
 mod sharepoint;
+mod url;
 
 use crate::document::{Document, Step};
 
@@ -40,6 +41,7 @@ pub(crate) fn after_rules(doc: &mut Document<'_>) -> Step {
     entra::sign_in(doc)?;
     alerts::alert(doc)?;
     records::further(doc)?;
+    url::parts(doc)?;
     sharepoint::files(doc)
 }
 

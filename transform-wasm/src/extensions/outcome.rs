@@ -9,14 +9,23 @@ const AAD_RISK_DETECTION: u32 = 294;
 
 /// X04. Sign-ins report the HTTP call in `ResultStatus`, not how the sign-in ended.
 pub(super) fn outcome(doc: &mut Document<'_>) -> Step {
-    let logon_error = doc.src.text("LogonError").filter(|error| !error.is_empty());
-    let error_code = ["ErrorNumber", "ErrorCode"].into_iter().find_map(|key| {
-        doc.src
-            .get(key)?
-            .to_text(doc.bump)
-            .filter(|code| !code.is_empty() && !code.is("0"))
-    });
-    if let Some(reason) = logon_error {
+    let signalled = |key| doc.src.get(key).filter(|error: &&Value<'_>| !error.is_void());
+    let logon_error = signalled("LogonError");
+    let has_logon_error = logon_error.is_some();
+    let reason = logon_error.and_then(|error| error.to_text(doc.bump));
+    let codes = ["ErrorNumber", "ErrorCode"].into_iter().filter_map(signalled);
+    let mut has_error_code = false;
+    let mut error_code = None;
+    for code in codes {
+        match code.to_text(doc.bump) {
+            Some(code) if code.is("0") => {}
+            code => {
+                has_error_code = true;
+                error_code = error_code.or(code);
+            }
+        }
+    }
+    if let Some(reason) = reason {
         doc.set_if_unset("event.reason", reason)?;
     }
     if let Some(code) = error_code {
@@ -29,7 +38,7 @@ pub(super) fn outcome(doc: &mut Document<'_>) -> Step {
         Some(
             record_type::AZURE_ACTIVE_DIRECTORY_STS_LOGON | record_type::AZURE_ACTIVE_DIRECTORY_ACCOUNT_LOGON,
         ) => {
-            let failed = doc.action() == "UserLoginFailed" || logon_error.is_some() || error_code.is_some();
+            let failed = doc.action() == "UserLoginFailed" || has_logon_error || has_error_code;
             if failed { "failure" } else { "success" }
         }
         // The policy's answer stands (§3.7).

@@ -6,7 +6,9 @@ use crate::mapping::{is_ip, split_address};
 
 /// X21, what is added.
 pub(super) fn members(doc: &mut Document<'_>) {
-    if let Some(owner) = doc.mailbox_owner.filter(|owner| !owner.is_empty()) {
+    if let Some(Value::Text(owner)) = doc.mailbox_owner
+        && !owner.is_empty()
+    {
         doc.append_unique("related.user", owner);
     }
     let members = doc.src.get("Members").and_then(Value::list).unwrap_or_default();
@@ -22,7 +24,7 @@ pub(super) fn members(doc: &mut Document<'_>) {
 
 /// X21, what is taken away: no address, no user, no host.
 pub(super) fn clean(doc: &mut Document<'_>) {
-    keep(doc, "related.ip", is_ip);
+    keep(doc, "related.ip", |text| is_ip(text) && !text.contains('%'));
     keep(doc, "related.user", is_user);
     keep(doc, "related.hosts", is_host);
 }

@@ -1,10 +1,9 @@
 //! SharePoint and OneDrive: the operations that the reference does not classify, sharing targets, and the
-//! parts of files and addresses. X09, X13.
+//! parts of file names. X09, X13.
 
 use super::related::set_target;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
-use crate::mapping::{file_size, is_ip};
+use crate::mapping::file_size;
 use crate::survey::Survey;
 
 /// X09.
@@ -142,11 +141,8 @@ fn by_affix(operation: &str) -> Option<Classes> {
     .then_some((&["configuration"] as &[_], &["change"] as &[_]))
 }
 
-/// X13, without the parts that need the public suffix list.
+/// X13: names, sizes, destinations and labels of files.
 pub(super) fn files(doc: &mut Document<'_>) -> Step {
-    if let Some(url) = doc.ecs_text("url.original") {
-        url_parts(doc, url)?;
-    }
     if let Some(name) = doc.ecs_text("file.name") {
         let plain = name.plain(doc.bump);
         if let Some((_, extension)) = plain
@@ -178,111 +174,4 @@ pub(super) fn files(doc: &mut Document<'_>) -> Step {
     doc.copy_if_filled("SourceLabel", "o365.ext.label.source")?;
     doc.copy_if_filled("DestinationLabel", "o365.ext.label.destination")?;
     doc.copy_if_filled("SensitivityLabelId", "o365.ext.label.id")
-}
-
-/// The parts of an absolute URL. Nothing is decoded.
-fn url_parts<'a>(doc: &mut Document<'a>, url: Text<'a>) -> Step {
-    let plain = url.plain(doc.bump);
-    let Some(parts) = Url::parse(plain) else {
-        return Ok(());
-    };
-    doc.set_if_unset("url.full", url)?;
-    for (path, part) in [
-        ("url.scheme", Some(parts.scheme)),
-        ("url.domain", Some(parts.host)),
-        ("url.path", parts.path),
-        ("url.query", parts.query),
-        ("url.fragment", parts.fragment),
-        ("url.extension", parts.extension()),
-    ] {
-        if let Some(part) = part.filter(|part| !part.is_empty()) {
-            let part = Text::new(part, doc.bump);
-            doc.set_if_unset(path, part)?;
-        }
-    }
-    match parts.port {
-        Some(port) => doc.set_if_unset("url.port", Value::Number(port)),
-        None => Ok(()),
-    }
-}
-
-struct Url<'a> {
-    scheme: &'a str,
-    host: &'a str,
-    port: Option<&'a str>,
-    path: Option<&'a str>,
-    query: Option<&'a str>,
-    fragment: Option<&'a str>,
-}
-
-impl<'a> Url<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
-        let fits = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let (rest, fragment) = rest
-            .split_once('#')
-            .map_or((rest, None), |(rest, it)| (rest, Some(it)));
-        let (rest, query) = rest
-            .split_once('?')
-            .map_or((rest, None), |(rest, it)| (rest, Some(it)));
-        let (authority, path) = match rest.find('/') {
-            Some(at) => (&rest[..at], Some(&rest[at..])),
-            None => (rest, None),
-        };
-        let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if port.parse::<u16>().is_ok() && !port.starts_with(['0', '+']) => {
-                (host, Some(port))
-            }
-            _ => (authority, None),
-        };
-        let host_fits = !host.is_empty()
-            && !host.contains(|c: char| c.is_whitespace() || c == '\\')
-            && (!host.contains(':') || is_ip(host.trim_matches(['[', ']'])));
-        (fits && host_fits).then_some(Self {
-            scheme,
-            host,
-            port,
-            path,
-            query,
-            fragment,
-        })
-    }
-
-    fn extension(&self) -> Option<&'a str> {
-        let name = self.path?.rsplit('/').next()?;
-        name.rsplit_once('.').map(|(_, extension)| extension)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_taken_apart() {
-        let url = Url::parse("https://contoso.example:8443/sites/a b/x.docx?web=1#top").expect("a URL");
-        assert_eq!(
-            (url.scheme, url.host, url.port),
-            ("https", "contoso.example", Some("8443"))
-        );
-        assert_eq!(
-            (url.path, url.query, url.fragment),
-            (Some("/sites/a b/x.docx"), Some("web=1"), Some("top"))
-        );
-        assert_eq!(url.extension(), Some("docx"));
-        for text in [
-            "Not a URL",
-            "/sites/x",
-            "https://",
-            "://x",
-            "https://a b/",
-            "1x://a",
-        ] {
-            assert!(Url::parse(text).is_none(), "{text}");
-        }
-    }
 }

@@ -79,6 +79,15 @@ impl<'a> Value<'a> {
         matches!(self, Self::Null)
     }
 
+    /// An object, or a list with one in it: nothing that a field of an index can hold unless it is made for objects.
+    pub(crate) fn holds_object(&self) -> bool {
+        match self {
+            Value::Object(_) => true,
+            Value::List(members) => members.iter().any(Value::holds_object),
+            _ => false,
+        }
+    }
+
     /// Null, zero-length text, `[]` or `{}`.
     pub(crate) fn is_void(&self) -> bool {
         match self {

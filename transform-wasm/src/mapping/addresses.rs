@@ -33,6 +33,7 @@ pub(super) fn client(doc: &mut Document<'_>) -> Step {
         Some(Value::Text(text)) => text,
         Some(other) => {
             doc.fault("the client address is not text")?;
+            // Objects have stayed in the record.
             return doc.set("o365.ext.client_raw", other);
         }
     };
@@ -62,7 +63,14 @@ pub(super) fn client(doc: &mut Document<'_>) -> Step {
         let address_text = Text::new(address, doc.bump);
         doc.set("client.address", address_text)?;
         if is_ip(address) {
-            doc.set("client.ip", address_text)?;
+            // No index takes an address with a zone.
+            let indexed = if doc.overrides() {
+                without_zone(address)
+            } else {
+                address
+            };
+            let indexed = Text::new(indexed, doc.bump);
+            doc.set("client.ip", indexed)?;
         }
     }
     if let Some(domain) = endpoint.domain {
@@ -111,8 +119,16 @@ fn port_of_host(host: &str) -> Option<&str> {
 
 /// Steps 32 and 33 for the server. Failures are ignored.
 pub(super) fn server(doc: &mut Document<'_>) -> Step {
-    let Some(Value::Text(text)) = doc.ecs.remove_at(SERVER) else {
-        return Ok(());
+    let text = match doc.ecs.remove_at(SERVER) {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Text(text)) => text,
+        Some(other) => {
+            if !doc.profile.aborts_on_error {
+                doc.note("OriginatingServer is not text");
+                doc.src.set(Text::literal("OriginatingServer"), other);
+            }
+            return Ok(());
+        }
     };
     let plain = text.plain(doc.bump);
     let line: &str = if plain.contains(['\r', '\n']) {
@@ -172,6 +188,11 @@ pub(crate) fn is_ip(text: &str) -> bool {
     } else {
         text.parse::<Ipv4Addr>().is_ok()
     }
+}
+
+/// An address without the network interface that it is behind.
+fn without_zone(address: &str) -> &str {
+    address.split_once('%').map_or(address, |(address, _)| address)
 }
 
 /// IPv4 addresses out of their IPv6 mapping.

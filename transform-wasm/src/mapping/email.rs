@@ -177,7 +177,10 @@ pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a
             .filter_map(|entity: &Object<'a>| entity.get(key))
         {
             match value {
-                Value::List(members) => found.extend(members.iter().cloned()),
+                Value::List(members) => {
+                    found.extend(members.iter().filter(|member| !member.holds_object()).cloned());
+                }
+                Value::Object(_) => {}
                 value if value.is_void() => {}
                 value => found.push(value.clone()),
             }

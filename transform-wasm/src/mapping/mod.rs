@@ -15,7 +15,7 @@ mod users;
 
 pub(crate) use addresses::{SERVER, is_ip};
 pub(crate) use envelope::copy_user_id;
-pub(crate) use files::file_size;
+pub(crate) use files::{file_size, whole_number};
 pub(crate) use outcome::SEVERITIES;
 pub(crate) use users::split_address;
 

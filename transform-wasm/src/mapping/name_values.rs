@@ -28,11 +28,25 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                 }
             }
             if !(misfits && doc.profile.aborts_on_error) {
-                let total = fields.len();
                 let object = Object::from_fields(fields);
                 let members = std::mem::replace(value, Value::Object(object));
                 if doc.options.extensions {
-                    keep_names(doc, key, total, &members)?;
+                    let entries = members
+                        .list()
+                        .unwrap_or_default()
+                        .iter()
+                        .filter_map(Value::object)
+                        .filter_map(|member| {
+                            let name = member.present("Name")?.to_text(bump)?;
+                            Some((name, member.present("Value").cloned()))
+                        });
+                    let entries = Vec::from_iter_in(entries, bump);
+                    let kept = if key == "Parameters" {
+                        PARAMETERS
+                    } else {
+                        EXTENDED_PROPERTIES
+                    };
+                    keep_names(doc, &kept, &entries)?;
                 }
             }
         }
@@ -49,46 +63,50 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
     }
 }
 
-/// X15: the names in a list of their own, and every value of a name that is repeated.
-fn keep_names<'a>(doc: &mut Document<'a>, key: &'static str, total: usize, members: &Value<'a>) -> Step {
-    let (path, multi) = match key {
-        "Parameters" => ("o365.ext.parameter_names", "o365.ext.multi.Parameters"),
-        _ => (
-            "o365.ext.extended_property_names",
-            "o365.ext.multi.ExtendedProperties",
-        ),
-    };
-    let Some(unique) = doc
-        .src
-        .get(key)
-        .and_then(Value::object)
-        .filter(|unique| !unique.is_empty())
-    else {
+/// Where X15 keeps what the object of a list of names and values cannot.
+struct Kept {
+    names: &'static str,
+    multi: &'static str,
+}
+
+const PARAMETERS: Kept = Kept {
+    names: "o365.ext.parameter_names",
+    multi: "o365.ext.multi.Parameters",
+};
+const EXTENDED_PROPERTIES: Kept = Kept {
+    names: "o365.ext.extended_property_names",
+    multi: "o365.ext.multi.ExtendedProperties",
+};
+const MODIFIED_PROPERTIES: Kept = Kept {
+    names: "o365.ext.modified_property_names",
+    multi: "o365.ext.multi.ModifiedProperties",
+};
+
+/// X15: the names in a list of their own, whether or not they have a value, and every value of a name that is repeated.
+fn keep_names<'a>(doc: &mut Document<'a>, kept: &Kept, entries: &[(Text<'a>, Option<Value<'a>>)]) -> Step {
+    if entries.is_empty() {
         return Ok(());
-    };
-    let mut names = Vec::with_capacity_in(unique.len(), doc.bump);
-    names.extend(unique.iter().map(|(name, _)| Value::Text(name)));
-    let is_repeated = unique.len() < total && total <= MAX_MULTI;
-    if is_repeated {
+    }
+    let names = entries.iter().map(|(name, _)| (*name, Value::Null));
+    let unique = Object::from_fields(Vec::from_iter_in(names, doc.bump));
+    if unique.len() < entries.len() && entries.len() <= MAX_MULTI {
         let mut repeated = doc.new_object();
-        for name in names.iter().filter_map(Value::text) {
-            let values = members
-                .list()
-                .unwrap_or_default()
+        for (name, _) in unique.iter() {
+            let values = entries
                 .iter()
-                .filter_map(Value::object)
-                .filter_map(|member| {
-                    let same = member.get("Name")?.to_text(doc.bump)? == name;
-                    member.present("Value").filter(|_| same).cloned()
-                });
+                .filter(|(other, _)| *other == name)
+                .filter_map(|(_, value)| value.clone());
             let values = Vec::from_iter_in(values, doc.bump);
             if values.len() > 1 {
                 repeated.set(name, Value::List(values));
             }
         }
-        doc.set(multi, Value::Object(repeated))?;
+        if !repeated.is_empty() {
+            doc.set(kept.multi, Value::Object(repeated))?;
+        }
     }
-    doc.set(path, Value::List(names))
+    let names = unique.iter().map(|(name, _)| Value::Text(name));
+    doc.set(kept.names, Value::List(Vec::from_iter_in(names, doc.bump)))
 }
 
 fn set_raw<'a>(doc: &mut Document<'a>, key: &'static str, text: Text<'a>) {
@@ -101,15 +119,18 @@ fn set_raw<'a>(doc: &mut Document<'a>, key: &'static str, text: Text<'a>) {
 pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
     const KEY: &str = "ModifiedProperties";
     let mut nameless = false;
-    let (mut names, mut one_sided) = (doc.new_list(), Vec::new_in(doc.bump));
+    let (mut entries, mut one_sided) = (Vec::new_in(doc.bump), Vec::new_in(doc.bump));
     match doc.src.get(KEY) {
         Some(Value::List(members)) => {
             let mut fields = Vec::new_in(doc.bump);
             for member in members {
+                if let (true, Some(name)) = (doc.options.extensions, member.text()) {
+                    entries.push((name, None));
+                }
                 if let (true, Some(change)) = (doc.options.extensions, member.object())
-                    && let Some(name) = change.text("Name")
+                    && let Some(name) = change.present("Name").and_then(|name| name.to_text(doc.bump))
                 {
-                    names.push(Value::Text(name));
+                    entries.push((name, Some(sides(doc, change))));
                     if let Some(side) = only_side(doc, change) {
                         one_sided.push((sanitised(doc, name), Value::Object(side)));
                     }
@@ -119,19 +140,15 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
                         fields.push((sanitised(doc, *name), Value::Object(doc.new_object())));
                     }
                     Value::Object(change) => {
-                        let (Some(old), Some(new)) = (change.present("OldValue"), change.present("NewValue"))
-                        else {
+                        if change.present("OldValue").is_none() || change.present("NewValue").is_none() {
                             continue;
-                        };
+                        }
                         let Some(name) = change.present("Name").and_then(|name| name.to_text(doc.bump))
                         else {
                             nameless = true;
                             continue;
                         };
-                        let mut sides = doc.new_object();
-                        sides.set(Text::literal("NewValue"), new.clone());
-                        sides.set(Text::literal("OldValue"), old.clone());
-                        fields.push((sanitised(doc, name), Value::Object(sides)));
+                        fields.push((sanitised(doc, name), sides(doc, change)));
                     }
                     _ => {}
                 }
@@ -149,9 +166,7 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
         }
         _ => {}
     }
-    if !names.is_empty() {
-        doc.set("o365.ext.modified_property_names", Value::List(names))?;
-    }
+    keep_names(doc, &MODIFIED_PROPERTIES, &entries)?;
     if !one_sided.is_empty() {
         doc.set("o365.ext.modified", Value::Object(Object::from_fields(one_sided)))?;
     }
@@ -160,6 +175,17 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
     } else {
         Ok(())
     }
+}
+
+/// What a change says of before and after.
+fn sides<'a>(doc: &Document<'a>, change: &Object<'a>) -> Value<'a> {
+    let mut sides = doc.new_object();
+    for side in ["NewValue", "OldValue"] {
+        if let Some(value) = change.present(side) {
+            sides.set(Text::literal(side), value.clone());
+        }
+    }
+    Value::Object(sides)
 }
 
 /// X16: the side of a change that has only one, as an addition or a removal does.

@@ -29,7 +29,11 @@ pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
         }
     }
     if doc.profile.maps_newer_fields
-        && let Some(device) = doc.src.get("DeviceName").filter(|name| !name.is_void()).cloned()
+        && let Some(device) = doc
+            .src
+            .get("DeviceName")
+            .filter(|name| !name.is_void() && !name.holds_object())
+            .cloned()
     {
         doc.set_if_unset("host.name", device)?;
     }

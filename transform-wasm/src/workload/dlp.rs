@@ -90,7 +90,10 @@ fn recipients(doc: &mut Document<'_>) -> Step {
     let mut recipients = doc.new_list();
     for field in ["To", "CC", "BCC"] {
         match mail.object().and_then(|mail| mail.get(field)) {
-            Some(Value::List(members)) => recipients.extend(members.iter().cloned()),
+            Some(Value::List(members)) => {
+                let members = members.iter().filter(|member| !doc.refuses(member));
+                recipients.extend(members.cloned());
+            }
             Some(Value::Text(recipient)) => recipients.push(Value::Text(*recipient)),
             _ => {}
         }
@@ -114,7 +117,10 @@ pub(crate) fn policies(doc: &mut Document<'_>) -> Step {
         let severity = rule.text("Severity");
         unrated |= severity.is_none();
         highest = highest.max(severity.map_or(0, level));
-        if let (Some(id), Some(name)) = (rule.present("RuleId"), rule.present("RuleName")) {
+        if let (Some(id), Some(name)) = (rule.present("RuleId"), rule.present("RuleName"))
+            && !doc.refuses(id)
+            && !doc.refuses(name)
+        {
             ids.push(id.clone());
             names.push(name.clone());
         }

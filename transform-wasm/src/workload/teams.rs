@@ -35,7 +35,7 @@ pub(super) fn activity(doc: &mut Document<'_>) -> Step {
     let mut nameless = false;
     for name in members.iter().filter_map(|member| member.object()?.get("UPN")) {
         nameless |= name.is_null();
-        if !name.is_void() {
+        if !name.is_void() && !doc.refuses(name) {
             names.push(name.clone());
         }
     }

@@ -3,6 +3,9 @@
 use o365_ecs::{Context, Mapper, Outcome};
 use serde_json::{Value, json};
 
+mod odd;
+mod records;
+
 const OLD: &str = r#"{ "profile": "elastic-2.5", "extensions": false }"#;
 const NEW: &str = r#"{ "extensions": false }"#;
 const ALL: &str = "{}";

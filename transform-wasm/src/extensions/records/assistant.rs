@@ -1,0 +1,99 @@
+//! Copilot and other AI applications.
+
+use super::super::exchange::members;
+use crate::document::{Document, Step};
+use crate::json::{Text, Value};
+
+/// What a person asked an assistant, and what it read to answer.
+pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
+    if doc.overrides() {
+        doc.copy_if_filled("CopilotEventData.AppHost", "cloud.service.name")?;
+    }
+    if !doc.has("source.ip") {
+        doc.copy_if_filled("ClientRegion", "source.geo.country_iso_code")?;
+    }
+    for (from, to) in [
+        ("ModelName", "gen_ai.request.model"),
+        ("ModelProviderName", "gen_ai.provider.name"),
+    ] {
+        for list in [
+            "ModelTransparencyDetails",
+            "CopilotEventData.ModelTransparencyDetails",
+        ] {
+            if let Some(first) = members(doc, list, from).list().and_then(|list| list.first()) {
+                doc.set_if_unset(to, first.clone())?;
+            }
+        }
+    }
+    let (mut prompts, mut responses) = (doc.new_list(), doc.new_list());
+    for message in doc
+        .src
+        .at("CopilotEventData.Messages")
+        .and_then(Value::list)
+        .unwrap_or_default()
+    {
+        let Some(message) = message.object() else { continue };
+        let Some(id) = message.get("Id").or_else(|| message.get("id")) else {
+            continue;
+        };
+        let prompt = matches!(message.get("isPrompt"), Some(Value::Bool(true)));
+        if prompt {
+            prompts.push(id.clone());
+        } else {
+            responses.push(id.clone());
+        }
+    }
+    doc.collect(&Value::List(prompts), "o365.ext.ai.prompt_ids");
+    doc.collect(&Value::List(responses), "o365.ext.ai.response_ids");
+    for (field, list) in [
+        ("Id", "o365.ext.ai.plugin_ids"),
+        ("Name", "o365.ext.ai.plugin_names"),
+    ] {
+        let plugins = members(doc, "CopilotEventData.AISystemPlugin", field);
+        doc.collect(&plugins, list);
+    }
+    resources(doc)
+}
+
+fn resources(doc: &mut Document<'_>) -> Step {
+    const FIELDS: [(&str, &str); 6] = [
+        ("Name", "name"),
+        ("SiteUrl", "url"),
+        ("Type", "type"),
+        ("Action", "action"),
+        ("SensitivityLabelId", "label_id"),
+        ("ID", "item_id"),
+    ];
+    let accessed = doc
+        .src
+        .at("CopilotEventData.AccessedResources")
+        .and_then(Value::list)
+        .unwrap_or_default();
+    let mut resources = doc.new_list();
+    for resource in accessed.iter().filter_map(Value::object) {
+        let mut object = doc.new_object();
+        for (from, to) in FIELDS {
+            if let Some(value) = resource
+                .get(from)
+                .filter(|value| !value.is_void() && !value.holds_object())
+            {
+                object.set(Text::literal(to), value.clone());
+            }
+        }
+        resources.push(Value::Object(object));
+    }
+    let Some(first) = resources.first().and_then(Value::object) else {
+        return Ok(());
+    };
+    let (name, url) = (first.text("name"), first.text("url"));
+    if resources.len() == 1 {
+        if let Some(name) = name {
+            doc.set_if_unset("file.name", name)?;
+        }
+        if let Some(url) = url {
+            doc.set_if_unset("url.original", url)?;
+        }
+    }
+    doc.classify_further(&["file"], &[]);
+    doc.set("o365.ext.ai.resources", Value::List(resources))
+}

@@ -1,0 +1,114 @@
+//! Threats in mail and behind links.
+
+use super::period;
+use crate::document::{Document, Step};
+use crate::json::{Text, Value};
+use crate::mapping::is_ip;
+use crate::time;
+
+/// A message that was found to be harmful.
+pub(super) fn mail(doc: &mut Document<'_>) -> Step {
+    if doc
+        .src
+        .text("Verdict")
+        .is_some_and(|verdict| verdict.is("Malware"))
+    {
+        doc.classify_further(&["malware"], &[]);
+    }
+    mail_details(doc)?;
+    match doc.src.text("SenderIp").filter(|ip| is_ip(ip.wire())) {
+        Some(ip) => doc.set_if_unset("source.ip", ip),
+        None => Ok(()),
+    }
+}
+
+/// Where a message went, when it was delivered, and what it carried.
+pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
+    if let Some(direction) = doc
+        .src
+        .text("Directionality")
+        .filter(|direction| !direction.is_empty())
+    {
+        let direction = direction.to_lowercase(doc.bump);
+        let direction = if direction.is("intra-org") {
+            Text::literal("internal")
+        } else {
+            direction
+        };
+        doc.set("email.direction", direction)?;
+    }
+    let delivered = doc
+        .src
+        .text("MessageTime")
+        .and_then(|text| time::to_utc(text.plain(doc.bump)));
+    if let Some(delivered) = delivered {
+        let delivered = doc.text(&delivered);
+        doc.set("email.delivery_timestamp", delivered)?;
+    }
+    let mut files = doc.new_list();
+    let mut family = None;
+    for attachment in doc
+        .src
+        .get("AttachmentData")
+        .and_then(Value::list)
+        .unwrap_or_default()
+    {
+        let Some(attachment) = attachment.object() else {
+            continue;
+        };
+        let mut file = doc.new_object();
+        if let Some(name) = attachment.text("FileName") {
+            file.set(Text::literal("name"), name);
+            let plain = name.plain(doc.bump);
+            if let Some((_, extension)) = plain.rsplit_once('.') {
+                file.set(Text::literal("extension"), Text::new(extension, doc.bump));
+            }
+        }
+        if let Some(digest) = attachment.text("SHA256") {
+            let mut hash = doc.new_object();
+            hash.set(Text::literal("sha256"), digest);
+            file.set(Text::literal("hash"), Value::Object(hash));
+        }
+        family = family.or_else(|| {
+            attachment
+                .text("MalwareFamily")
+                .filter(|family| !family.is_empty())
+        });
+        let mut member = doc.new_object();
+        member.set(Text::literal("file"), Value::Object(file));
+        files.push(Value::Object(member));
+    }
+    if !files.is_empty() {
+        doc.set("email.attachments", Value::List(files))?;
+    }
+    match family {
+        Some(family) => doc.set_if_unset("threat.software.name", family),
+        None => Ok(()),
+    }
+}
+
+/// A link that somebody clicked.
+pub(super) fn link(doc: &mut Document<'_>) -> Step {
+    let click = ["UrlClickAction", "URLClickAction"]
+        .into_iter()
+        .find_map(|key| doc.src.get(key));
+    match click.and_then(|click| click.to_text(doc.bump)).map(Text::wire) {
+        Some("2" | "3") => doc.classify_further(&[], &["denied"]),
+        Some("4" | "5") => doc.classify_further(&[], &["allowed"]),
+        _ => {}
+    }
+    if let Some(ip) = doc.src.text("UserIp").filter(|ip| is_ip(ip.wire()))
+        && !doc.has("client.ip")
+    {
+        for path in ["client.address", "client.ip", "source.ip"] {
+            doc.set_if_unset(path, ip)?;
+        }
+        let version = if ip.wire().contains(':') { "ipv6" } else { "ipv4" };
+        doc.set_if_unset("network.type", version)?;
+        doc.append_unique("related.ip", ip);
+    }
+    if doc.src.text("AppName").is_some_and(|app| app.is("Mail")) {
+        doc.collect_field("SourceId", "email.local_id");
+    }
+    period(doc, "TimeOfClick", "")
+}

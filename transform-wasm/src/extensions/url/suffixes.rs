@@ -1,0 +1,107 @@
+//! Public suffixes: the domains below which anybody can register a name.
+//!
+//! `suffixes.txt` is the part of the Public Suffix List (publicsuffix.org, Mozilla Public License 2.0) that the registries
+//! maintain, as `cargo xtask suffixes` takes it from the crate `psl`: sorted, one rule a line.
+
+/// Ends with a line feed.
+static RULES: &str = include_str!("suffixes.txt");
+
+/// No rule has more labels.
+const MAX_LABELS: usize = 5;
+
+/// The length of a name's public suffix in bytes; the name is in lower case. Nothing if no rule fits.
+pub(super) fn public_suffix(name: &str) -> Option<usize> {
+    let starts = name.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
+    let mut longest = None;
+    let mut below = None;
+    for start in starts.take(MAX_LABELS) {
+        let suffix = &name[start..];
+        let parent = below.replace(suffix);
+        if let Some(parent) = parent {
+            if holds(&["!", suffix]) {
+                return Some(parent.len());
+            }
+            if holds(&["*.", parent]) {
+                longest = Some(suffix.len());
+            }
+        }
+        if holds(&[suffix]) {
+            longest = Some(suffix.len());
+        }
+    }
+    longest
+}
+
+/// Whether there is a rule that consists of these parts.
+fn holds(parts: &[&str]) -> bool {
+    let wanted = || parts.iter().flat_map(|part| part.bytes());
+    let rules = RULES.as_bytes();
+    let (mut low, mut high) = (0, rules.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let start = rules[low..middle]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(low, |at| low + at + 1);
+        let Some(length) = rules[start..].iter().position(|byte| *byte == b'\n') else {
+            return false;
+        };
+        match wanted().cmp(rules[start..start + length].iter().copied()) {
+            std::cmp::Ordering::Equal => return true,
+            std::cmp::Ordering::Less => high = start,
+            std::cmp::Ordering::Greater => low = start + length + 1,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use psl::{List, Psl as _, Type};
+
+    use super::*;
+
+    /// What the crate says: above a rule of a company, there is one of a registry.
+    fn of_crate(name: &str) -> Option<usize> {
+        let mut labels = name.split('.').count();
+        while labels > 0 {
+            let found = List.find(name.rsplit('.').take(labels).map(str::as_bytes));
+            match found.typ? {
+                Type::Icann => return Some(found.len),
+                Type::Private => labels = name[name.len() - found.len..].split('.').count() - 1,
+            }
+        }
+        None
+    }
+
+    /// Fails after an update of the crate that brings other rules: `cargo xtask suffixes`.
+    #[test]
+    fn every_rule_is_the_one_of_the_crate() {
+        assert!(RULES.ends_with('\n') && RULES.lines().is_sorted());
+        assert!(RULES.lines().count() > 5000);
+        for rule in RULES.lines().filter(|rule| !rule.contains("xn--")) {
+            let name = rule.trim_start_matches(['!', '*', '.']);
+            assert!(name.split('.').count() < MAX_LABELS, "{rule}");
+            for name in [name.to_owned(), format!("a.{name}"), format!("a.b.{name}")] {
+                assert_eq!(public_suffix(&name), of_crate(&name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_other_scripts_have_two_spellings() {
+        assert_eq!(public_suffix("a.公司.cn"), Some("公司.cn".len()));
+        assert_eq!(public_suffix("a.xn--55qx5d.cn"), Some("xn--55qx5d.cn".len()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_has_the_suffix_that_the_crate_says(
+            labels in prop::collection::vec("(a|b|com|co|uk|jp|kobe|city|kawasaki|ck|www|github|io|net|)", 0..6)
+        ) {
+            let name = labels.join(".");
+            prop_assert_eq!(public_suffix(&name), of_crate(&name), "{}", name);
+        }
+    }
+}
