@@ -53,9 +53,9 @@ pub struct FieldsConfig {
 
 /// How much is remembered.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// Events; about 150 bytes each. At least 1, default `5000`.
+    /// Events; about 300 bytes each. At least 1, default `5000`.
     pub num_events: usize,
 }
 
