@@ -7,6 +7,10 @@
     reason = "a test ends with a panic, and says aloud what it skips"
 )]
 
+/// Components that the host's own tests use, too.
+#[allow(dead_code, reason = "not every kind is needed here")]
+#[path = "../host/src/wasm/guests.rs"]
+mod guests;
 mod support;
 
 mod api;
@@ -15,6 +19,7 @@ mod bad_input;
 mod check;
 mod component;
 mod demo;
+mod detections;
 mod examples;
 mod faults;
 mod golden;
@@ -25,6 +30,8 @@ mod once;
 mod refused;
 mod signals;
 mod state;
+#[cfg(unix)]
+mod swap;
 mod tables;
 mod test;
 mod transform;

@@ -162,9 +162,9 @@ pub trait SourceConfig: Any + Debug + Send + Sync {
     async fn build(&self, cx: SourceContext) -> Result<Source, BuildError>;
 }
 
-/// The configuration of a transform.
+/// The configuration of a transform. As an [`Any`], it can be told what type it is.
 #[async_trait]
-pub trait TransformConfig: Debug + Send + Sync {
+pub trait TransformConfig: Any + Debug + Send + Sync {
     /// What this transform is.
     fn describe(&self) -> Description;
 

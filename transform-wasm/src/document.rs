@@ -2,6 +2,8 @@
 //! rules are made of. They are those of the reference mapping (MOVE, COPY, STR, APPEND), with its ideas of when
 //! one fails.
 
+use std::collections::BTreeSet;
+
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
@@ -10,6 +12,9 @@ use crate::json::{Object, Text, Value};
 use crate::options::Options;
 use crate::profile::Profile;
 use crate::survey::Survey;
+
+/// Members of a list that are compared one by one with those that are there.
+const SHORT_LIST: usize = 32;
 
 /// `Err` ends the mapping of the event; only a profile that aborts on errors gives it.
 pub(crate) type Step = Result<(), Abort>;
@@ -107,7 +112,7 @@ impl<'a> Document<'a> {
             return Ok(());
         };
         if self.refuses(value) {
-            return self.fault(&format!("{from} is an object, not a value of {to}"));
+            return self.refuse(from, to);
         }
         if let Some(existing) = self.ecs.at(to) {
             if self.profile.aborts_on_error {
@@ -151,12 +156,16 @@ impl<'a> Document<'a> {
     /// COPY of a field of the record into the document, replacing what was there.
     pub(crate) fn copy_field(&mut self, from: &str, to: &'static str) -> Step {
         match self.src.at(from) {
-            Some(value) if self.refuses(value) => {
-                self.fault(&format!("{from} is an object, not a value of {to}"))
-            }
+            Some(value) if self.refuses(value) => self.refuse(from, to),
             Some(value) => self.set(to, value.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Notes that a value was refused, and where it would have gone.
+    fn refuse(&mut self, from: &str, to: &str) -> Step {
+        let to = to.strip_suffix("._temp").unwrap_or(to);
+        self.fault(&format!("{from} is an object, not a value of {to}"))
     }
 
     /// Objects where fields of the document hold values: the index would refuse the whole document. A profile that aborts
@@ -251,11 +260,36 @@ impl<'a> Document<'a> {
     /// APPENDU of the text form of a value, or of each member of a list.
     pub(crate) fn collect(&mut self, value: &Value<'a>, list: &'static str) {
         if let Value::List(members) = value {
+            if members.len() > SHORT_LIST {
+                return self.collect_many(members, list);
+            }
             for member in members {
                 self.collect(member, list);
             }
         } else if let Some(text) = value.to_text(self.bump).filter(|text| !text.is_empty()) {
             self.append_unique(list, text);
+        }
+    }
+
+    /// The same for so many members that comparing each with each would take too long.
+    fn collect_many(&mut self, members: &[Value<'a>], list: &'static str) {
+        let bump = self.bump;
+        let Some(list) = self.list_at(list) else { return };
+        let mut seen: BTreeSet<_> = list
+            .iter()
+            .filter_map(Value::text)
+            .map(|text| text.plain(bump))
+            .collect();
+        let mut rest: std::vec::Vec<_> = members.iter().rev().collect();
+        while let Some(member) = rest.pop() {
+            if let Value::List(members) = member {
+                rest.extend(members.iter().rev());
+            } else if let Some(text) = member.to_text(bump)
+                && !text.is_empty()
+                && seen.insert(text.plain(bump))
+            {
+                list.push(Value::Text(text));
+            }
         }
     }
 

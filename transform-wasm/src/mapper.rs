@@ -79,7 +79,9 @@ impl Mapper {
             options: &self.options,
             context,
             profile: self.options.profile,
-            operation: src.text("Operation"),
+            operation: src
+                .get("Operation")
+                .and_then(|operation| operation.to_text(&bump)),
             mailbox_owner: src.get("MailboxOwnerUPN").cloned(),
             survey: Survey::of(&src),
             ecs,

@@ -66,6 +66,21 @@ fn assert_allowed(document: &Value, pointer: &str, allowed: &[&str]) {
     }
 }
 
+/// Whoever did it is named, with the parts of an address if it is one.
+#[track_caller]
+fn assert_user(line: &str, document: &Value) {
+    let record: Value = serde_json::from_str(line).expect("JSON");
+    let Some(user) = record["UserId"].as_str().filter(|user| !user.is_empty()) else {
+        return;
+    };
+    assert_eq!(document["user"]["id"], user, "{document}");
+    if let Some((name, domain)) = user.split_once('@').filter(|(_, domain)| !domain.contains('@')) {
+        assert_eq!(document["user"]["name"], name);
+        assert_eq!(document["user"]["domain"], domain);
+        assert!(!document["user"]["email"].is_null());
+    }
+}
+
 #[test]
 fn every_real_event_maps() {
     let Some(corpus) = corpus() else { return };
@@ -103,6 +118,7 @@ fn every_real_event_maps() {
                 Some(line)
             );
             assert_eq!(document.pointer("/error/message"), None, "{document}");
+            assert_user(line, &document);
             assert_allowed(&document, "/event/kind", &KINDS);
             assert_allowed(&document, "/event/outcome", &OUTCOMES);
             assert_allowed(&document, "/event/category", &CATEGORIES);

@@ -3,49 +3,23 @@
 //! `UPDATE_EXPECT=1 cargo test -p o365-ecs --test fixtures` writes the expectations anew. Read the difference
 //! before you commit it: the expectation is the specification by example.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use o365_ecs::{Context, Mapper, Outcome};
-use serde_json::{Value, json};
+use serde_json::json;
 
 mod common;
+#[path = "common/own.rs"]
+mod own;
 
-use common::{differences, is_input, read_list};
-
-fn inputs(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).expect("a readable directory") {
-        let path = entry.expect("a readable entry").path();
-        if path.ends_with("fixtures/config") {
-            // Pipeline configurations, for the host's tests.
-        } else if path.is_dir() {
-            inputs(&path, found);
-        } else if is_input(&path) {
-            found.push(path);
-        }
-    }
-}
-
-fn map(event: &Value) -> Value {
-    let mut out = Vec::new();
-    let outcome = Mapper::default().map(&Context::default(), event.to_string().as_bytes(), &mut out);
-    assert_eq!(outcome, Outcome::Emit, "{event}");
-    serde_json::from_slice(&out).expect("the output is JSON")
-}
+use common::{differences, read_list};
+use own::map;
 
 #[test]
 fn events_become_what_is_expected() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-    let mut paths = Vec::new();
-    inputs(&dir, &mut paths);
-    paths.sort();
-    assert!(
-        paths.len() >= 10,
-        "found only {} fixtures in {}",
-        paths.len(),
-        dir.display()
-    );
+    let paths = own::inputs();
+    assert!(paths.len() >= 80, "found only {} fixtures", paths.len());
     let mut report = String::new();
     for path in paths {
         let events = read_list(&path, "events");
@@ -75,5 +49,27 @@ fn events_become_what_is_expected() {
     assert!(
         report.is_empty(),
         "differences (UPDATE_EXPECT=1 rewrites the expectations):\n{report}"
+    );
+}
+
+/// A new name in the tables needs an event that pins it.
+#[test]
+fn every_record_type_with_a_name_has_a_fixture() {
+    let pinned: BTreeSet<_> = own::inputs()
+        .iter()
+        .filter(|path| path.starts_with(own::folder().join("record-types")))
+        .flat_map(|path| read_list(path, "events"))
+        .filter_map(|event| event["RecordType"].as_u64())
+        .collect();
+    let has_name = |number: &u64| {
+        let code = &map(&json!({ "RecordType": number }))["event"]["code"];
+        code.as_str() != Some(&*number.to_string())
+    };
+    let named: BTreeSet<_> = (0..1000).filter(has_name).collect();
+    assert!(named.len() > 250, "only {} names", named.len());
+    let missing: Vec<_> = named.difference(&pinned).collect();
+    assert!(
+        missing.is_empty(),
+        "no event in fixtures/record-types for {missing:?}"
     );
 }

@@ -5,19 +5,26 @@
 //! | `GET /health` | 200 as long as the process answers; JSON with `status`, `ok` or `degraded`, and the alarms |
 //! | `GET /ready` | 200 while the pipeline takes events, 503 from the moment that it is told to stop |
 //! | `GET /metrics` | [`crate::metrics`] |
+//! | `GET /api/transforms` | the WebAssembly components |
+//! | `POST /api/transforms/{name}/reload` | reads a component's file again; 422 if it is refused |
+//! | `POST /api/transforms/{name}/rollback` | goes back to the component before |
 //!
-//! It only reads, and shows ids and names of tenants, but no secrets and no events. There is no login: it listens on this
-//! machine unless the configuration says otherwise.
+//! It shows ids and names of tenants, but no secrets and no events. It listens on this machine unless the configuration says
+//! otherwise; [`guard`] says who may do what.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+mod guard;
+mod transforms;
+
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use o365_core::{ComponentKey, ShutdownSignal};
 use o365_source::Stats;
@@ -26,7 +33,12 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::metrics::{CONTENT_TYPE, Metrics};
+use self::{guard::Guard, transforms::Slots};
+use crate::{
+    config::ApiConfig,
+    metrics::{CONTENT_TYPE, Metrics},
+    wasm::Slot,
+};
 
 /// How long answers in flight may take when the process ends.
 const GRACE: Duration = Duration::from_secs(1);
@@ -38,24 +50,33 @@ pub struct Shown {
     pub metrics: Arc<Metrics>,
     /// The Office 365 sources.
     pub audits: Vec<(ComponentKey, Stats)>,
+    /// The WebAssembly components.
+    pub slots: Vec<Arc<Slot>>,
     /// Pulled when the pipeline stops.
     pub shutdown: ShutdownSignal,
 }
 
 /// The socket, taken before anything else begins: a port that somebody else has is an error of the start.
 #[derive(Debug)]
-pub struct Bound(TcpListener);
+pub struct Bound {
+    listener: TcpListener,
+    guard: Guard,
+}
 
 /// Takes the address.
-pub async fn bind(address: SocketAddr) -> anyhow::Result<Bound> {
+pub async fn bind(config: &ApiConfig) -> anyhow::Result<Bound> {
+    let address = config.address;
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("api.address: {address} cannot be listened on; choose another one, or end what uses it")
     })?;
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        warn!(%address, "the API is reachable from other machines: it shows names of tenants and numbers, without a login");
+    if !address.ip().is_loopback() && config.token.is_none() {
+        warn!(%address, "the API is reachable from other machines: it shows names of tenants and numbers, without a login; `api.token` makes it ask for a token");
     }
-    Ok(Bound(listener))
+    Ok(Bound {
+        guard: Guard::new(address, config.token.as_ref()),
+        listener,
+    })
 }
 
 /// The API, being served.
@@ -68,18 +89,30 @@ pub struct Server {
 impl Bound {
     /// Serves until [`Server::stop`].
     pub fn serve(self, shown: Shown) -> Server {
-        if let Ok(address) = self.0.local_addr() {
+        if let Ok(address) = self.listener.local_addr() {
             info!(%address, "the API listens");
         }
+        let slots: Slots = shown.slots.clone().into();
+        let transforms = Router::new()
+            .route("/api/transforms", get(transforms::list))
+            .route("/api/transforms/{name}/reload", post(transforms::reload))
+            .route("/api/transforms/{name}/rollback", post(transforms::roll_back))
+            .with_state(slots);
         let router = Router::new()
             .route("/health", get(health))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
-            .with_state(shown);
+            .with_state((shown, self.guard.clone()))
+            .merge(transforms)
+            .layer(middleware::from_fn_with_state(self.guard, guard::check));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move { axum::serve(self.0, router).with_graceful_shutdown(stopped).await });
+        tasks.spawn(async move {
+            axum::serve(self.listener, router)
+                .with_graceful_shutdown(stopped)
+                .await
+        });
         Server { tasks, stop }
     }
 }
@@ -96,7 +129,8 @@ impl Server {
 #[derive(Serialize)]
 struct Health<'a> {
     status: &'static str,
-    alarms: Vec<ShownAlarm<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarms: Option<Vec<ShownAlarm<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -111,7 +145,9 @@ struct ShownAlarm<'a> {
     advice: &'static str,
 }
 
-async fn health(State(shown): State<Shown>) -> Response {
+type Everything = (Shown, Guard);
+
+async fn health(State((shown, guard)): State<Everything>, headers: HeaderMap) -> Response {
     let views: Vec<_> = shown
         .audits
         .iter()
@@ -131,10 +167,12 @@ async fn health(State(shown): State<Shown>) -> Response {
         })
         .collect();
     let status = if alarms.is_empty() { "ok" } else { "degraded" };
+    // Alarms name tenants.
+    let alarms = guard.sees_all(&headers).then_some(alarms);
     Json(Health { status, alarms }).into_response()
 }
 
-async fn ready(State(shown): State<Shown>) -> (StatusCode, &'static str) {
+async fn ready(State((shown, _)): State<Everything>) -> (StatusCode, &'static str) {
     if shown.shutdown.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
     } else {
@@ -142,6 +180,6 @@ async fn ready(State(shown): State<Shown>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+async fn metrics(State((shown, _)): State<Everything>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], shown.metrics.text())
 }

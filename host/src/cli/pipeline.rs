@@ -17,7 +17,7 @@ use crate::{
     registry::registry,
     topology::{BuildFailure, Environment, Pipeline, Plan, PlanProblem, plan},
     unit_tests::{self, TestProblem, UnitTest, prepare::Prepared},
-    wasm::WasmEngine,
+    wasm::{Slot, WasmConfig, WasmEngine},
 };
 
 /// A configuration that has been read, and what it says.
@@ -73,6 +73,17 @@ impl Loaded {
             .filter_map(|(key, config)| {
                 let config: &dyn std::any::Any = config.as_ref();
                 Some((key, config.downcast_ref()?))
+            })
+            .collect()
+    }
+
+    /// The places of the WebAssembly components, once the pipeline has been built.
+    pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
+        let transforms = self.pipeline.transforms.values();
+        transforms
+            .filter_map(|(_, config)| {
+                let config: &dyn std::any::Any = config.as_ref();
+                config.downcast_ref::<WasmConfig>()?.slot.get()
             })
             .collect()
     }

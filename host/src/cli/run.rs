@@ -10,7 +10,7 @@ use crate::{
     api,
     dead_letter::Target,
     metrics::{Metrics, MetricsFile},
-    topology,
+    topology, wasm,
 };
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let environment = pipeline::environment(Some(&data_dir), mode, shutdown.signal(), dead_letters)?;
     // First, so that nothing begins if it cannot be shown.
     let api = if loaded.api.enabled {
-        Some(api::bind(loaded.api.address).await?)
+        Some(api::bind(&loaded.api).await?)
     } else {
         None
     };
@@ -59,15 +59,18 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
         .into_iter()
         .map(|(key, config)| (key.clone(), config.stats.clone()))
         .collect();
+    let slots = loaded.slots();
     let metrics = Arc::new(Metrics::new(
         &topology,
         audits.clone(),
+        slots.clone(),
         Arc::clone(&environment.clock),
     ));
     let api = api.map(|bound| {
         bound.serve(api::Shown {
             metrics: Arc::clone(&metrics),
             audits,
+            slots: slots.clone(),
             shutdown: shutdown.signal(),
         })
     });
@@ -78,7 +81,11 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
 
     info!(config = %args.config.display(), data_dir = %data_dir.display(), "pipeline starts");
     let run = signals::under(&shutdown, topology.run(&shutdown, loaded.grace));
-    let ended = showing(run, &metrics, file.as_mut()).await;
+    let ended = tokio::select! {
+        ended = showing(run, &metrics, file.as_mut()) => ended,
+        never = wasm::watch(slots.clone(), wasm::LOOK_EVERY) => match never {},
+        never = signals::reload_at_hangup(&slots) => match never {},
+    };
     metrics.ended(ended.is_ok());
     if let Some(file) = &file {
         // The run's own end matters more than that it could not be told.

@@ -1,9 +1,11 @@
-//! SIGINT and SIGTERM: the first drains the pipeline, the second ends the process at once.
+//! SIGINT and SIGTERM: the first drains the pipeline, the second ends the process at once. SIGHUP: components are read again.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use o365_core::ShutdownTrigger;
-use tracing::warn;
+use tracing::{info, warn};
+
+use crate::wasm::{self, Slot};
 
 /// Exit code of a process that was told twice: 128 + SIGTERM, what a shell shows for a killed process.
 const EXIT_KILLED: i32 = 143;
@@ -32,6 +34,31 @@ async fn listen(trigger: ShutdownTrigger) -> Infallible {
     );
     #[expect(clippy::exit, reason = "the second signal asks for exactly that")]
     std::process::exit(EXIT_KILLED);
+}
+
+/// At SIGHUP, reads the files of all components again.
+#[cfg(unix)]
+pub(super) async fn reload_at_hangup(slots: &[Arc<Slot>]) -> Infallible {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => {
+            warn!(%error, "SIGHUP cannot be heard");
+            return std::future::pending().await;
+        }
+    };
+    while hangups.recv().await.is_some() {
+        info!("SIGHUP: reading the files of components again");
+        for slot in slots {
+            wasm::reload(slot).await;
+        }
+    }
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+pub(super) async fn reload_at_hangup(_slots: &[Arc<Slot>]) -> Infallible {
+    std::future::pending().await
 }
 
 #[cfg(unix)]

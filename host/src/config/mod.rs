@@ -35,7 +35,7 @@ pub use error::{ConfigErrors, ConfigProblem};
 use indexmap::IndexMap;
 pub use interpolate::Environment;
 use o365_core::{
-    ComponentKey,
+    ComponentKey, SensitiveString,
     config::{SinkConfig, SourceConfig, TransformConfig},
 };
 pub use read::Format;
@@ -82,6 +82,17 @@ pub struct ApiConfig {
     /// Where. Default `127.0.0.1:8686`.
     #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
+    /// What `Authorization: Bearer` must say. Default: none; then only this machine may change something.
+    #[serde(deserialize_with = "token")]
+    pub token: Option<SensitiveString>,
+}
+
+fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SensitiveString>, D::Error> {
+    let token = SensitiveString::deserialize(deserializer)?;
+    if token.is_empty() {
+        return Err(D::Error::custom("is empty: leave `token` out, or set one"));
+    }
+    Ok(Some(token))
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
@@ -97,6 +108,7 @@ impl Default for ApiConfig {
         Self {
             enabled: false,
             address: (Ipv4Addr::LOCALHOST, 8686).into(),
+            token: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! texts of the service.
 
 mod audit;
+mod components;
 mod family;
 mod file;
 mod process;
@@ -17,9 +18,9 @@ use o365_core::{Clock, ComponentKey};
 use o365_source::Stats;
 use prometheus_client::registry::Registry;
 
-use self::{audit::Audits, process::Process, topology::Components};
+use self::{audit::Audits, components::Slots, process::Process, topology::Components};
 pub use self::{family::Family, file::MetricsFile};
-use crate::topology::Topology;
+use crate::{topology::Topology, wasm::Slot};
 
 /// What every name begins with.
 const PREFIX: &str = "o365";
@@ -34,12 +35,18 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Of a topology and the Office 365 sources in it.
-    pub fn new(topology: &Topology, audits: Vec<(ComponentKey, Stats)>, clock: Arc<dyn Clock>) -> Self {
+    /// Of a topology, and of the Office 365 sources and the WebAssembly components in it.
+    pub fn new(
+        topology: &Topology,
+        audits: Vec<(ComponentKey, Stats)>,
+        slots: Vec<Arc<Slot>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let process = Arc::new(Process::new(clock));
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register_collector(Box::new(Arc::clone(&process)));
         registry.register_collector(Box::new(Components::new(topology)));
+        registry.register_collector(Box::new(Slots(slots)));
         registry.register_collector(Box::new(Audits::new(audits)));
         Self { registry, process }
     }
@@ -61,6 +68,7 @@ impl Metrics {
     pub fn families() -> Vec<Family> {
         let mut families = process::families();
         families.extend(topology::families());
+        families.extend(components::families());
         families.extend(audit::families());
         families
     }

@@ -1,24 +1,32 @@
 //! The component host: WebAssembly transforms in a sandbox.
 //!
 //! State is sorted by lifetime. Once a process: an [`WasmEngine`] and its ticker. Once for each
-//! configured transform: a [`Module`], checked, compiled and linked. Once for each worker thread: an
-//! instance, replaced after a trap and after a bounded number of batches.
+//! configured transform: a [`Slot`], and in it a [`Module`], checked, compiled and linked, until another one
+//! takes over. Once for each worker thread: an instance, replaced after a trap, after a take-over and after a
+//! bounded number of batches.
 //!
 //! A component gets a `log` import and nothing else: no WASI, no clock, no files, no network. A memory limit and a
 //! deadline are always on. A trap, a time-out or a bad answer costs at most the guilty event.
 
 mod bindings;
 mod cache;
+mod canary;
 mod engine;
+#[cfg(test)]
+mod guests;
 mod instance;
 mod module;
 mod size;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod watch;
 
 pub use engine::WasmEngine;
 pub(crate) use module::hex;
 pub use module::{Limits, Module, ModuleError};
 pub use size::ByteSize;
-pub use transform::WasmConfig;
+pub use slot::{Refused, Slot, SlotStatus, Swap};
+pub use transform::{SlotHandle, WasmConfig};
+pub use watch::{LOOK_EVERY, reload, watch};

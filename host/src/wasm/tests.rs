@@ -1,6 +1,6 @@
 //! Components that misbehave, written by hand: each shows that a limit holds and that only the guilty event pays.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use o365_core::{
@@ -9,91 +9,11 @@ use o365_core::{
     testing::transform_contract,
 };
 use serde_json::json;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use super::{ByteSize, Module, WasmConfig, WasmEngine};
-
-/// A component of the world that echoes its events. `$guilty` runs for an event that begins with `!` and must leave the
-/// stack as it was; `$batch` runs once for each batch.
-const GUEST: &str = r#"
-(module
-  (type $log (func (param i32 i32 i32)))
-  (import "o365:transform/host@1.0.0" "log" (func $log (type $log)))
-  (memory (export "memory") 1)
-  (global $heap (mut i32) (i32.const 4096))
-  (data (i32.const 16) "test")
-  (data (i32.const 32) "1.0.0")
-  (data (i32.const 48) "no such option")
-
-  (func $alloc (param $size i32) (result i32)
-    (local $at i32)
-    (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
-    (global.set $heap (i32.add (local.get $at) (local.get $size)))
-    (block $fits
-      (loop $grow
-        (br_if $fits (i32.le_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))))
-        (br_if $grow (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))
-        unreachable))
-    (local.get $at))
-  (func (export "cabi_realloc") (param i32 i32 i32) (param $size i32) (result i32)
-    (call $alloc (local.get $size)))
-
-  (func (export "o365:transform/mapper@1.0.0#describe") (result i32)
-    (i32.store (i32.const 128) (i32.const 16)) (i32.store (i32.const 132) (i32.const 4))
-    (i32.store (i32.const 136) (i32.const 32)) (i32.store (i32.const 140) (i32.const 5))
-    (i32.store (i32.const 144) (i32.const 16)) (i32.store (i32.const 148) (i32.const 4))
-    (i32.store (i32.const 152) (i32.const 16)) (i32.store (i32.const 156) (i32.const 4))
-    (i32.const 128))
-
-  ;; Anything but `{}` is refused.
-  (func (export "o365:transform/mapper@1.0.0#configure") (param $at i32) (param $length i32) (result i32)
-    (i32.store8 (i32.const 192) (i32.ne (local.get $length) (i32.const 2)))
-    (i32.store (i32.const 196) (i32.const 48)) (i32.store (i32.const 200) (i32.const 14))
-    (i32.const 192))
-
-  (func $guilty (param $outcome i32) {guilty})
-
-  (func (export "o365:transform/mapper@1.0.0#transform-batch")
-    (param $context i32) (param $context_length i32) (param $events i32) (param $count i32) (result i32)
-    (local $outcomes i32) (local $index i32) (local $event i32) (local $outcome i32) (local $result i32)
-    (local.set $outcomes (call $alloc (i32.mul (local.get $count) (i32.const 12))))
-    (local.set $result (call $alloc (i32.const 8)))
-    (block $done
-      (loop $next
-        (br_if $done (i32.eq (local.get $index) (local.get $count)))
-        (local.set $event (i32.add (local.get $events) (i32.mul (local.get $index) (i32.const 8))))
-        (local.set $outcome (i32.add (local.get $outcomes) (i32.mul (local.get $index) (i32.const 12))))
-        (i32.store8 (local.get $outcome) (i32.const 0))
-        (i32.store offset=4 (local.get $outcome) (i32.load (local.get $event)))
-        (i32.store offset=8 (local.get $outcome) (i32.load offset=4 (local.get $event)))
-        (if (i32.eq (i32.load8_u (i32.load (local.get $event))) (i32.const 33))
-          (then (call $guilty (local.get $outcome))))
-        (local.set $index (i32.add (local.get $index) (i32.const 1)))
-        (br $next)))
-    (i32.store (local.get $result) (local.get $outcomes))
-    (i32.store offset=4 (local.get $result) {count})
-    (local.get $result))
-)"#;
-
-/// Builds the guest with the given code for guilty events and the given number of outcomes.
-fn guest(guilty: &str, count: &str) -> Vec<u8> {
-    component(&GUEST.replace("{guilty}", guilty).replace("{count}", count))
-}
-
-fn component(module: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = wit_parser::Resolve::default();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_dir(wit).unwrap();
-    let world = resolve.select_world(&[package], Some("transform")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .validate(true)
-        .encode()
-        .unwrap()
-}
+use super::{
+    ByteSize, Module, Refused, Swap, WasmConfig, WasmEngine,
+    guests::{guest, tagging},
+};
 
 struct Lab {
     dir: tempfile::TempDir,
@@ -361,5 +281,178 @@ fn compiled_code_is_cached_and_damage_is_noticed() {
         std::fs::read(&cached).unwrap(),
         whole,
         "the damaged file must have been replaced"
+    );
+}
+
+/// A transform whose file is `guest.wasm`, and its slot.
+async fn swappable(
+    lab: &Lab,
+    first: &[u8],
+    change: impl FnOnce(&mut WasmConfig),
+) -> (Transform, Arc<super::Slot>) {
+    let mut config = lab.config(first);
+    change(&mut config);
+    let transform = config.build(&lab.context()).await.unwrap();
+    (transform, config.slot.get().unwrap())
+}
+
+fn put(lab: &Lab, bytes: &[u8]) {
+    let path = lab.dir.path().join("guest.wasm");
+    // As a deployment does it: never half a file.
+    std::fs::write(path.with_extension("new"), bytes).unwrap();
+    std::fs::rename(path.with_extension("new"), path).unwrap();
+}
+
+/// What a transform that runs on makes of one event.
+fn mapped(transform: &mut dyn o365_core::SyncTransform) -> String {
+    let mut outputs = TransformOutputs::new([]);
+    let event = o365_core::LogEvent::untracked(Bytes::from_static(b"{\"n\":1}"));
+    transform.transform_batch([event].into_iter().collect(), &mut outputs);
+    let mut events = outputs.take_default().into_iter();
+    let text = events.next().unwrap().to_bytes();
+    String::from_utf8(text.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn another_component_takes_over_between_two_batches() {
+    let lab = Lab::new();
+    let (transform, slot) = swappable(&lab, &tagging('a'), |_| {}).await;
+    let Transform::Synchronous(mut first) = transform else {
+        unreachable!("it is synchronous")
+    };
+    let mut second = first.clone_box();
+    assert_eq!(mapped(&mut *first), r#"{"tag":"a","n":1}"#);
+    assert_eq!(slot.reload().unwrap(), Swap::Unchanged);
+    let digest = slot.status().digest;
+
+    put(&lab, &tagging('b'));
+    assert_eq!(
+        mapped(&mut *first),
+        r#"{"tag":"a","n":1}"#,
+        "nobody has asked for it"
+    );
+    let Swap::Done { from, to, .. } = slot.reload().unwrap() else {
+        unreachable!("it is another one")
+    };
+    assert_eq!(from, digest);
+    for worker in [&mut first, &mut second] {
+        assert_eq!(mapped(&mut **worker), r#"{"tag":"b","n":1}"#);
+    }
+
+    assert!(matches!(slot.roll_back().unwrap(), Swap::Done { .. }));
+    assert_eq!(mapped(&mut *first), r#"{"tag":"a","n":1}"#);
+    assert!(
+        matches!(slot.roll_back().unwrap(), Swap::Done { .. }),
+        "and forth"
+    );
+    let status = slot.status();
+    assert_eq!(
+        (status.digest, status.previous, status.swapped),
+        (to, Some(digest), 3)
+    );
+}
+
+#[tokio::test]
+async fn a_bad_component_is_refused_and_the_one_before_goes_on() {
+    let lab = Lab::new();
+    let (transform, slot) = swappable(&lab, &tagging('a'), |_| {}).await;
+    let Transform::Synchronous(mut worker) = transform else {
+        unreachable!("it is synchronous")
+    };
+    assert!(matches!(slot.roll_back(), Err(Refused::NoPrevious)));
+    for bad in [
+        &b"#!/bin/sh"[..],
+        &wat::parse_str("(component)").unwrap(),
+        &wat::parse_str("(module)").unwrap(),
+    ] {
+        put(&lab, bad);
+        let refused = slot.reload().unwrap_err().to_string();
+        assert_eq!(slot.status().refusal, Some(refused));
+        assert_eq!(mapped(&mut *worker), r#"{"tag":"a","n":1}"#);
+    }
+    let status = slot.status();
+    assert_eq!((status.swapped, status.refused), (0, 3));
+    put(&lab, &tagging('b'));
+    slot.reload().unwrap();
+    assert_eq!(slot.status().refusal, None);
+}
+
+#[tokio::test]
+async fn a_component_must_pass_its_canary_fixtures() {
+    let lab = Lab::new();
+    let fixture = lab.dir.path().join("canary");
+    std::fs::create_dir(&fixture).unwrap();
+    std::fs::write(fixture.join("one.json"), r#"{"events":[{"n":1}]}"#).unwrap();
+    std::fs::write(
+        fixture.join("one.json-expected.json"),
+        r#"{"expected":[{"n":1,"tag":"a"}]}"#,
+    )
+    .unwrap();
+    let with_canary = |config: &mut WasmConfig| config.canary = Some("canary".into());
+    let (_, slot) = swappable(&lab, &tagging('a'), with_canary).await;
+
+    put(&lab, &tagging('b'));
+    let refused = slot.reload().unwrap_err().to_string();
+    assert!(
+        refused.contains(r#"one.json event 1: tag is "b", expected "a""#),
+        "{refused}"
+    );
+    put(&lab, &guest("unreachable", "(i32.const 0)"));
+    let refused = slot.reload().unwrap_err().to_string();
+    assert!(refused.contains("0 outcomes for 1 events"), "{refused}");
+
+    let mut config = lab.config(&tagging('b'));
+    with_canary(&mut config);
+    let problem = lab.problem(&config).await;
+    assert!(
+        problem.starts_with("canary: the component does not pass"),
+        "{problem}"
+    );
+    config.canary = Some("nowhere".into());
+    assert!(lab.problem(&config).await.contains("nowhere"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watched_file_that_changes_takes_over() {
+    let lab = Lab::new();
+    let (_transform, slot) = swappable(&lab, &tagging('a'), |config| config.watch = true).await;
+    let every = super::LOOK_EVERY;
+    let until = |done: fn(&super::SlotStatus) -> bool| {
+        let slot = Arc::clone(&slot);
+        async move {
+            while !done(&slot.status()) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    };
+    let watching = super::watch(vec![Arc::clone(&slot)], every);
+    let work = async {
+        // Files are told apart by their length here: the file system's clock may be too coarse for a test.
+        put(&lab, b"broken");
+        until(|status| status.refused == 1).await;
+        tokio::time::sleep(every * 5).await;
+        assert_eq!(slot.status().refused, 1, "it is read once");
+        std::fs::remove_file(lab.dir.path().join("guest.wasm")).unwrap();
+        tokio::time::sleep(every * 5).await;
+        put(&lab, &guest("nop", "(local.get $count)"));
+        until(|status| status.swapped == 1).await;
+        assert_eq!(slot.status().refused, 1);
+    };
+    tokio::select! {
+        never = watching => match never {},
+        done = tokio::time::timeout(Duration::from_mins(1), work) => done.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_built_in_is_not_watched() {
+    let lab = Lab::new();
+    let config = WasmConfig {
+        watch: true,
+        ..WasmConfig::new("builtin:ecs", json!({}))
+    };
+    assert_eq!(
+        lab.problem(&config).await,
+        "watch: there is no file to watch: the component is built in | leave `watch` out, or name a file as `module`"
     );
 }

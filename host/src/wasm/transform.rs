@@ -1,6 +1,10 @@
 //! `type: wasm`: events through a component, batch by batch.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,8 +20,9 @@ use super::{
     bindings::exports::o365::transform::mapper::Outcome,
     engine::WasmEngine,
     instance::Instance,
-    module::{Limits, Module, ModuleError},
+    module::{BUILTIN_ECS_NAME, Limits, Module, ModuleError},
     size::ByteSize,
+    slot::{Recipe, Refused, Slot},
 };
 
 /// Batches of 16 to 128 events are the fastest, larger ones leave the cache.
@@ -42,6 +47,27 @@ pub struct WasmConfig {
     /// Time for one call with at most 128 events or 256 kB. Default `5s`, 10 ms to 10 min.
     #[serde(default, deserialize_with = "o365_core::duration::deserialize_some")]
     pub deadline: Option<Duration>,
+    /// Whether a changed file takes over while events flow. Default `false`.
+    #[serde(default)]
+    pub watch: bool,
+    /// Fixtures, a file or a folder, that a component must pass before it gets events; a relative path starts at the
+    /// configuration file. Default: none.
+    #[serde(default)]
+    pub canary: Option<PathBuf>,
+    /// The slot, once the transform has been built.
+    #[serde(skip)]
+    pub slot: SlotHandle,
+}
+
+/// Where a transform's [`Slot`] is found once it has been built: copies of a configuration share it.
+#[derive(Debug, Clone, Default)]
+pub struct SlotHandle(Arc<OnceLock<Arc<Slot>>>);
+
+impl SlotHandle {
+    /// The slot; nothing before the transform has been built.
+    pub fn get(&self) -> Option<Arc<Slot>> {
+        self.0.get().cloned()
+    }
 }
 
 fn empty_object() -> serde_json::Value {
@@ -56,6 +82,9 @@ impl WasmConfig {
             options,
             memory_limit: None,
             deadline: None,
+            watch: false,
+            canary: None,
+            slot: SlotHandle::default(),
         }
     }
 
@@ -84,6 +113,12 @@ impl WasmConfig {
                 "must be a mapping of option names to values",
             ));
         }
+        if self.watch && self.module == BUILTIN_ECS_NAME {
+            problems.push(
+                Problem::new("watch", "there is no file to watch: the component is built in")
+                    .hint("leave `watch` out, or name a file as `module`"),
+            );
+        }
         if problems.is_empty() {
             Ok(limits)
         } else {
@@ -108,40 +143,76 @@ impl TransformConfig for WasmConfig {
             .services
             .get::<WasmEngine>()
             .expect("the host offers its engine to every component");
-        let (name, dir, options) = (
-            self.module.clone(),
-            cx.config_dir.clone(),
-            self.options.to_string(),
-        );
+        let recipe = Recipe {
+            module: self.module.clone(),
+            dir: cx.config_dir.clone(),
+            limits,
+            options: self.options.to_string(),
+            canary: self.canary.clone(),
+        };
+        let (key, watched) = (cx.key.clone(), self.watch);
         // Reading and compiling take up to a second.
-        let loaded =
-            tokio::task::spawn_blocking(move || Module::load(&engine, &name, &dir, limits, options)).await;
-        let module = loaded.map_err(|error| Problem::new("module", format!("loading it failed: {error}")))?;
-        let module = module.map_err(|error| {
+        let opened = tokio::task::spawn_blocking(move || Slot::open(key, engine, recipe, watched)).await;
+        let slot = opened.map_err(|error| Problem::new("module", format!("loading it failed: {error}")))?;
+        let slot = Arc::new(slot.map_err(|refused| problem(&refused))?);
+        // Of a configuration that is built more than once, the first one counts.
+        let _ = self.slot.0.set(Arc::clone(&slot));
+        Ok(Transform::Synchronous(Box::new(WasmTransform::new(slot))))
+    }
+}
+
+fn problem(refused: &Refused) -> Problem {
+    match refused {
+        Refused::Module(error) => {
             let field = if matches!(error, ModuleError::Options(_)) {
                 "options"
             } else {
                 "module"
             };
             Problem::new(field, error.to_string()).hint(error.hint())
-        })?;
-        Ok(Transform::Synchronous(Box::new(WasmTransform {
-            name: cx.key.to_string(),
-            module: Arc::new(module),
-            instance: None,
-        })))
+        }
+        Refused::Canary(_) | Refused::NoPrevious => Problem::new("canary", refused.to_string())
+            .hint("`o365-host test --config F --fixtures DIR` shows every difference"),
     }
 }
 
 /// One for each worker thread.
 struct WasmTransform {
     name: String,
+    slot: Arc<Slot>,
+    /// The component that this worker maps its batches with.
     module: Arc<Module>,
+    generation: u64,
     instance: Option<Instance>,
+}
+
+impl WasmTransform {
+    fn new(slot: Arc<Slot>) -> Self {
+        // In this order: a take-over in between is noticed at the first batch.
+        let generation = slot.generation();
+        Self {
+            name: slot.key().to_string(),
+            module: slot.current(),
+            generation,
+            slot,
+            instance: None,
+        }
+    }
+
+    /// Goes over to another component if there is one.
+    fn follow(&mut self) {
+        let generation = self.slot.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.module = self.slot.current();
+            self.instance = None;
+        }
+    }
 }
 
 impl SyncTransform for WasmTransform {
     fn transform_batch(&mut self, batch: EventBatch, outputs: &mut TransformOutputs) {
+        self.follow();
         let mut call = Call::default();
         for event in batch {
             if !call.takes(&event) {
@@ -153,11 +224,7 @@ impl SyncTransform for WasmTransform {
     }
 
     fn clone_box(&self) -> Box<dyn SyncTransform> {
-        Box::new(Self {
-            name: self.name.clone(),
-            module: Arc::clone(&self.module),
-            instance: None,
-        })
+        Box::new(Self::new(Arc::clone(&self.slot)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::names::os_of;
 use super::related::set_target_address;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Object, Text, Value};
 use crate::record_type;
 
 /// X10.
@@ -138,7 +138,7 @@ pub(super) fn sign_in(doc: &mut Document<'_>) -> Step {
     if doc.record_type != Some(record_type::AZURE_ACTIVE_DIRECTORY_STS_LOGON) {
         return Ok(());
     }
-    let mut device = doc.new_object();
+    let mut device = bumpalo::collections::Vec::new_in(doc.bump);
     for property in doc
         .src
         .get("DeviceProperties")
@@ -161,10 +161,11 @@ pub(super) fn sign_in(doc: &mut Document<'_>) -> Step {
         };
         let flag = name.is("IsCompliant") || name.is("IsCompliantAndManaged");
         match truth().filter(|_| flag) {
-            Some(truth) => device.set(name, truth),
-            None => device.set(name, value.clone()),
+            Some(truth) => device.push((name, Value::Bool(truth))),
+            None => device.push((name, value.clone())),
         }
     }
+    let device = Object::from_fields(device);
     if device.is_empty() {
         return Ok(());
     }

@@ -17,9 +17,8 @@ pub(super) fn members(doc: &mut Document<'_>) {
         .filter_map(|member| member.object()?.text("UPN"))
         .filter(|upn| !upn.is_empty())
         .collect();
-    for address in addresses {
-        doc.append_unique("related.user", address);
-    }
+    let addresses = bumpalo::collections::Vec::from_iter_in(addresses.into_iter().map(Value::Text), doc.bump);
+    doc.collect(&Value::List(addresses), "related.user");
 }
 
 /// X21, what is taken away: no address, no user, no host.

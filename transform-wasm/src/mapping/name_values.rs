@@ -22,7 +22,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                     misfits = true;
                     continue;
                 };
-                let name = member.present("Name").and_then(|name| name.to_text(bump));
+                let name = name_of(member, doc.options.extensions).and_then(|name| name.to_text(bump));
                 if let (Some(name), Some(value)) = (name, member.present("Value")) {
                     fields.push((name, value.clone()));
                 }
@@ -37,7 +37,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                         .iter()
                         .filter_map(Value::object)
                         .filter_map(|member| {
-                            let name = member.present("Name")?.to_text(bump)?;
+                            let name = name_of(member, true)?.to_text(bump)?;
                             Some((name, member.present("Value").cloned()))
                         });
                     let entries = Vec::from_iter_in(entries, bump);
@@ -60,6 +60,16 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
         doc.fault(&format!("a member of {key} is not an object"))
     } else {
         Ok(())
+    }
+}
+
+/// Some services call the name a key. The reference leaves such members out.
+fn name_of<'o, 'a>(member: &'o Object<'a>, extensions: bool) -> Option<&'o Value<'a>> {
+    let name = member.present("Name");
+    if extensions {
+        name.or_else(|| member.present("Key"))
+    } else {
+        name
     }
 }
 

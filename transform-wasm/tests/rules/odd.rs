@@ -125,3 +125,14 @@ fn what_is_no_text_is_kept_where_it_was() {
         json!({ "/o365/audit/MailboxOwnerUPN": 7, "/o365/audit/OriginatingServer": 8, "/server": null }),
     );
 }
+
+#[test]
+fn a_name_may_be_called_a_key() {
+    let event = json!({ "RecordType": 1, "Parameters": [{ "Key": "Identity", "Value": "x" }] });
+    check(
+        ALL,
+        event.clone(),
+        json!({ "/o365/audit/Parameters": { "Identity": "x" }, "/o365/ext/parameter_names": ["Identity"] }),
+    );
+    check(NEW, event, json!({ "/o365/audit/Parameters": null }));
+}

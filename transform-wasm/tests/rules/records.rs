@@ -186,3 +186,31 @@ fn a_file_on_a_device_has_its_size() {
         json!({ "/file": null }),
     );
 }
+
+#[test]
+fn an_address_names_a_user_in_all_its_parts() {
+    let adele = json!({
+        "id": "adele@contoso.example", "email": "adele@contoso.example", "name": "adele", "domain": "contoso.example"
+    });
+    check(
+        ALL,
+        json!({ "RecordType": 47, "FileData": { "FileName": "a.b" }, "LastModifiedBy": "adele@contoso.example" }),
+        json!({ "/user": adele }),
+    );
+    check(
+        ALL,
+        json!({ "RecordType": 51, "EventValue": "adele@contoso.example" }),
+        json!({
+            "/user/target": { "email": "adele@contoso.example", "name": "adele", "domain": "contoso.example" }
+        }),
+    );
+}
+
+#[test]
+fn junk_of_an_assistant_is_no_host() {
+    check(
+        ALL,
+        json!({ "RecordType": 261, "ClientIP": "ffff:10.1.2.3" }),
+        json!({ "/client": null, "/related": null, "/o365/ext/client_raw": "ffff:10.1.2.3" }),
+    );
+}

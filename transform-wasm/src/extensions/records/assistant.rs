@@ -9,6 +9,11 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
     if doc.overrides() {
         doc.copy_if_filled("CopilotEventData.AppHost", "cloud.service.name")?;
     }
+    // `ffff:10.1.2.3`: neither an address nor a host. The raw text is kept.
+    let junk = |domain: Text<'_>| domain.wire().contains(':');
+    if doc.overrides() && doc.ecs_text("client.domain").is_some_and(junk) {
+        doc.ecs.remove_at("client.domain");
+    }
     if !doc.has("source.ip") {
         doc.copy_if_filled("ClientRegion", "source.geo.country_iso_code")?;
     }

@@ -106,7 +106,7 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[51],
         categories: &["email", "iam"],
         types: &["user"],
-        fields: &[("EventValue", "user.target.email"), ("Reason", "event.reason")],
+        fields: &[("Reason", "event.reason")],
         ..PLAIN
     },
     Family {

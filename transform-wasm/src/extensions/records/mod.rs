@@ -9,10 +9,10 @@ mod teams;
 mod threat;
 
 use super::exchange::members;
-use super::related::set_target_address;
+use super::related::{set_target, set_target_address};
 use crate::document::{Document, Step};
-use crate::json::{Value, parse};
-use crate::mapping::whole_number;
+use crate::json::{Text, Value, parse};
+use crate::mapping::{split_address, whole_number};
 use crate::time;
 use crate::workload::dlp;
 use families::FAMILIES;
@@ -41,7 +41,14 @@ pub(super) fn further(doc: &mut Document<'_>) -> Step {
         28 => threat::mail(doc),
         29 => threat::mail_details(doc),
         41 => threat::link(doc),
-        47 => size(doc, "FileData.FileSize"),
+        47 => {
+            modifier(doc)?;
+            size(doc, "FileData.FileSize")
+        }
+        51 => match doc.src.text("EventValue").filter(|user| !user.is_empty()) {
+            Some(user) => set_target(doc, user),
+            None => Ok(()),
+        },
         33 | 63 | 99 | 100 | 107 => {
             size(doc, "EndpointMetaData.FileSize")?;
             dlp::policies(doc)
@@ -71,6 +78,20 @@ pub(super) fn further(doc: &mut Document<'_>) -> Step {
         462 => report(doc),
         _ => Ok(()),
     }
+}
+
+/// Who changed a file last, where nobody else is named: the parts of an address.
+fn modifier(doc: &mut Document<'_>) -> Step {
+    let Some(user) = doc.ecs_text("user.id") else {
+        return Ok(());
+    };
+    let Some((name, domain)) = split_address(user.plain(doc.bump)) else {
+        return Ok(());
+    };
+    let (name, domain) = (Text::new(name, doc.bump), Text::new(domain, doc.bump));
+    doc.set_if_unset("user.email", user)?;
+    doc.set_if_unset("user.name", name)?;
+    doc.set_if_unset("user.domain", domain)
 }
 
 /// Power BI and Fabric.
@@ -161,7 +182,9 @@ fn label(doc: &mut Document<'_>) -> Step {
     };
     doc.classify_further(&[], &[kind]);
     match doc.src.text("ObjectId") {
-        Some(path) if path.wire().contains(['/', '\\']) => doc.set_if_unset("file.path", path),
+        Some(path) if path.wire().contains(['/', '\\']) && !path.wire().contains("://") => {
+            doc.set_if_unset("file.path", path)
+        }
         _ => Ok(()),
     }
 }

@@ -1,0 +1,81 @@
+//! The components of the pipeline's `wasm` transforms, and what took over from what.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+
+use super::family::Family;
+use crate::wasm::{Slot, SlotStatus};
+
+const COMPONENT: &[&str] = &["component_id"];
+
+type OfSlot = (Family, fn(&SlotStatus) -> Option<f64>);
+
+const INFO: Family = Family::gauge(
+    "wasm_info",
+    &["component_id", "digest"],
+    "1; the SHA-256 of the component that maps events",
+);
+const NUMBERS: &[OfSlot] = &[
+    (
+        Family::counter(
+            "wasm_swaps",
+            COMPONENT,
+            "Times that another component has taken over",
+        ),
+        |status| Some(status.swapped as f64),
+    ),
+    (
+        Family::counter(
+            "wasm_refusals",
+            COMPONENT,
+            "Times that a component was refused, and the one before went on",
+        ),
+        |status| Some(status.refused as f64),
+    ),
+    (
+        Family::gauge(
+            "wasm_swap_seconds",
+            COMPONENT,
+            "Seconds from reading the file to the last take-over",
+        ),
+        |status| Some(status.took?.as_secs_f64()),
+    ),
+];
+
+pub(super) fn families() -> Vec<Family> {
+    std::iter::once(INFO)
+        .chain(NUMBERS.iter().map(|(family, _)| *family))
+        .collect()
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Slots(pub(super) Vec<Arc<Slot>>);
+
+impl Collector for Slots {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        let slots: Vec<_> = self
+            .0
+            .iter()
+            .map(|slot| (slot.key().as_str(), slot.status()))
+            .collect();
+        INFO.write(
+            encoder,
+            slots.iter().map(|(id, status)| {
+                (
+                    vec![("component_id", *id), ("digest", status.digest.as_str())],
+                    1.0,
+                )
+            }),
+        )?;
+        for (family, read) in NUMBERS {
+            let samples = slots
+                .iter()
+                .filter_map(|(id, status)| Some((vec![("component_id", *id)], read(status)?)));
+            family.write(encoder, samples)?;
+        }
+        Ok(())
+    }
+}

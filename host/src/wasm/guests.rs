@@ -1,0 +1,121 @@
+//! Components written by hand, for tests: they echo, tag, or misbehave as they are told. The end-to-end tests use them, too.
+
+use std::path::Path;
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+/// A component of the world that echoes its events. `$guilty` runs for an event that begins with `!` and must leave the
+/// stack as it was; `$batch` runs once for each batch.
+const GUEST: &str = r#"
+(module
+  (type $log (func (param i32 i32 i32)))
+  (import "o365:transform/host@1.0.0" "log" (func $log (type $log)))
+  (memory (export "memory") 1)
+  (global $heap (mut i32) (i32.const 4096))
+  (data (i32.const 16) "test")
+  (data (i32.const 32) "1.0.0")
+  (data (i32.const 48) "no such option")
+
+  (func $alloc (param $size i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+    (global.set $heap (i32.add (local.get $at) (local.get $size)))
+    (block $fits
+      (loop $grow
+        (br_if $fits (i32.le_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))))
+        (br_if $grow (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))
+        unreachable))
+    (local.get $at))
+  (func (export "cabi_realloc") (param i32 i32 i32) (param $size i32) (result i32)
+    (call $alloc (local.get $size)))
+
+  (func (export "o365:transform/mapper@1.0.0#describe") (result i32)
+    (i32.store (i32.const 128) (i32.const 16)) (i32.store (i32.const 132) (i32.const 4))
+    (i32.store (i32.const 136) (i32.const 32)) (i32.store (i32.const 140) (i32.const 5))
+    (i32.store (i32.const 144) (i32.const 16)) (i32.store (i32.const 148) (i32.const 4))
+    (i32.store (i32.const 152) (i32.const 16)) (i32.store (i32.const 156) (i32.const 4))
+    (i32.const 128))
+
+  ;; Anything but `{}` is refused.
+  (func (export "o365:transform/mapper@1.0.0#configure") (param $at i32) (param $length i32) (result i32)
+    (i32.store8 (i32.const 192) (i32.ne (local.get $length) (i32.const 2)))
+    (i32.store (i32.const 196) (i32.const 48)) (i32.store (i32.const 200) (i32.const 14))
+    (i32.const 192))
+
+  (func $guilty (param $outcome i32) {guilty})
+  (func $emit (param $outcome i32) (param $event i32) (param $length i32) (local $at i32) {emit})
+
+  (func (export "o365:transform/mapper@1.0.0#transform-batch")
+    (param $context i32) (param $context_length i32) (param $events i32) (param $count i32) (result i32)
+    (local $outcomes i32) (local $index i32) (local $event i32) (local $outcome i32) (local $result i32)
+    (local.set $outcomes (call $alloc (i32.mul (local.get $count) (i32.const 12))))
+    (local.set $result (call $alloc (i32.const 8)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $index) (local.get $count)))
+        (local.set $event (i32.add (local.get $events) (i32.mul (local.get $index) (i32.const 8))))
+        (local.set $outcome (i32.add (local.get $outcomes) (i32.mul (local.get $index) (i32.const 12))))
+        (i32.store8 (local.get $outcome) (i32.const 0))
+        (call $emit (local.get $outcome) (i32.load (local.get $event)) (i32.load offset=4 (local.get $event)))
+        (if (i32.eq (i32.load8_u (i32.load (local.get $event))) (i32.const 33))
+          (then (call $guilty (local.get $outcome))))
+        (local.set $index (i32.add (local.get $index) (i32.const 1)))
+        (br $next)))
+    (i32.store (local.get $result) (local.get $outcomes))
+    (i32.store offset=4 (local.get $result) {count})
+    (local.get $result))
+  ;; When the host has read the answer, everything is free again.
+  (func (export "cabi_post_o365:transform/mapper@1.0.0#transform-batch") (param i32)
+    (global.set $heap (i32.const 4096)))
+)"#;
+
+const ECHO: &str = "(i32.store offset=4 (local.get $outcome) (local.get $event))
+    (i32.store offset=8 (local.get $outcome) (local.get $length))";
+
+/// Makes `{"tag":"T",…` of `{…`: eleven bytes for the first one.
+const TAG: &str = r"(local.set $at (call $alloc (i32.add (local.get $length) (i32.const 10))))
+    (i64.store (local.get $at) (i64.const 0x223a22676174227b))
+    (i32.store8 offset=8 (local.get $at) (i32.const {tag}))
+    (i32.store16 offset=9 (local.get $at) (i32.const 0x2c22))
+    (memory.copy (i32.add (local.get $at) (i32.const 11)) (i32.add (local.get $event) (i32.const 1))
+      (i32.sub (local.get $length) (i32.const 1)))
+    (i32.store offset=4 (local.get $outcome) (local.get $at))
+    (i32.store offset=8 (local.get $outcome) (i32.add (local.get $length) (i32.const 10)))";
+
+/// Builds the guest with the given code for guilty events and the given number of outcomes.
+pub(crate) fn guest(guilty: &str, count: &str) -> Vec<u8> {
+    build(ECHO, guilty, count)
+}
+
+/// Builds a guest that adds a field `tag` with one letter to every event.
+pub(crate) fn tagging(tag: char) -> Vec<u8> {
+    build(
+        &TAG.replace("{tag}", &u32::from(tag).to_string()),
+        "nop",
+        "(local.get $count)",
+    )
+}
+
+fn build(emit: &str, guilty: &str, count: &str) -> Vec<u8> {
+    component(
+        &GUEST
+            .replace("{emit}", emit)
+            .replace("{guilty}", guilty)
+            .replace("{count}", count),
+    )
+}
+
+fn component(module: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(module).unwrap();
+    let mut resolve = wit_parser::Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (package, _) = resolve.push_dir(wit).unwrap();
+    let world = resolve.select_world(&[package], Some("transform")).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .validate(true)
+        .encode()
+        .unwrap()
+}
