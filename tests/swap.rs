@@ -35,7 +35,10 @@ struct Pipeline {
 
 impl Pipeline {
     async fn start(config: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), config).await
+    }
+
+    async fn start_in(dir: tempfile::TempDir, config: &str) -> Self {
         std::fs::write(dir.path().join("pipeline.yaml"), config).unwrap();
         put(dir.path(), &tagging('a'));
         let mut command = host(dir.path());
@@ -215,6 +218,37 @@ async fn a_hundred_take_overs_under_load_are_not_noticed() {
         disturbed <= allowed,
         "a pause of {disturbed} µs, {undisturbed} µs without swaps"
     );
+}
+
+#[tokio::test]
+async fn a_candidate_is_compared_and_promoted() {
+    let shadow = "module: guest.wasm, shadow: { module: candidate.wasm, sample: 1, report: diff.ndjson }";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("candidate.wasm"), tagging('b')).unwrap();
+    let mut pipeline = Pipeline::start_in(dir, &CONFIG.replace("module: guest.wasm", shadow)).await;
+    let mut stdin = pipeline.child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(pipeline.child.stdout.take().unwrap()).lines();
+    stdin.write_all(b"{\"n\":1}\n").await.unwrap();
+    assert_eq!(stdout.next_line().await.unwrap().unwrap(), r#"{"tag":"a","n":1}"#);
+    let compared = async {
+        while pipeline.status().await["shadow"]["compared"] != json!(1) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, compared).await.unwrap();
+    assert_eq!(pipeline.status().await["shadow"]["fields"], json!({ "tag": 1 }));
+    let (status, answer) = pipeline.post("/api/transforms/tag/promote", "").await;
+    assert_eq!((status, &answer["result"]), (200, &json!("swapped")), "{answer}");
+    stdin.write_all(b"{\"n\":2}\n").await.unwrap();
+    assert_eq!(stdout.next_line().await.unwrap().unwrap(), r#"{"tag":"b","n":2}"#);
+    drop(stdin);
+    let status = tokio::time::timeout(PATIENCE, pipeline.child.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    let report = std::fs::read_to_string(pipeline.dir.path().join("diff.ndjson")).unwrap();
+    assert_eq!(report.lines().count(), 1, "{report}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! | `GET /metrics` | [`crate::metrics`] |
 //! | `GET /api/transforms` | the WebAssembly components |
 //! | `POST /api/transforms/{name}/reload` | reads a component's file again; 422 if it is refused |
+//! | `POST /api/transforms/{name}/promote` | lets the candidate of a shadow run take over |
 //! | `POST /api/transforms/{name}/rollback` | goes back to the component before |
 //!
 //! It shows ids and names of tenants, but no secrets and no events. It listens on this machine unless the configuration says
@@ -97,6 +98,7 @@ impl Bound {
             .route("/api/transforms", get(transforms::list))
             .route("/api/transforms/{name}/reload", post(transforms::reload))
             .route("/api/transforms/{name}/rollback", post(transforms::roll_back))
+            .route("/api/transforms/{name}/promote", post(transforms::promote))
             .with_state(slots);
         let router = Router::new()
             .route("/health", get(health))

@@ -27,6 +27,10 @@ pub(super) async fn roll_back(State(slots): State<Slots>, Path(name): Path<Strin
     change(&slots, &name, Slot::roll_back).await
 }
 
+pub(super) async fn promote(State(slots): State<Slots>, Path(name): Path<String>) -> Response {
+    change(&slots, &name, Slot::promote).await
+}
+
 async fn change(slots: &Slots, name: &str, how: fn(&Slot) -> Result<Swap, Refused>) -> Response {
     let Some(slot) = slots.iter().find(|slot| slot.key().as_str() == name) else {
         let names: Vec<_> = slots.iter().map(|slot| slot.key().as_str()).collect();
@@ -69,5 +73,6 @@ fn shown(slot: &Slot) -> Value {
         "refused": status.refused,
         "last_swap_seconds": status.took.map(|took| took.as_secs_f64()),
         "refusal": status.refusal,
+        "shadow": slot.shadow_status(),
     })
 }

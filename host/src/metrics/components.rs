@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::Family;
-use crate::wasm::{Slot, SlotStatus};
+use crate::wasm::{ShadowStatus, Slot, SlotStatus};
 
 const COMPONENT: &[&str] = &["component_id"];
 
@@ -43,9 +43,54 @@ const NUMBERS: &[OfSlot] = &[
     ),
 ];
 
+type OfShadow = (Family, fn(&ShadowStatus) -> u64);
+
+const SHADOW: &[OfShadow] = &[
+    (
+        Family::counter(
+            "wasm_shadow_events",
+            COMPONENT,
+            "Events that the candidate of a shadow run has mapped, too",
+        ),
+        |status| status.compared,
+    ),
+    (
+        Family::counter(
+            "wasm_shadow_different",
+            COMPONENT,
+            "Of these, events that did not become the same",
+        ),
+        |status| status.different,
+    ),
+    (
+        Family::counter(
+            "wasm_shadow_failed",
+            COMPONENT,
+            "Of these, events that only the candidate could not map",
+        ),
+        |status| status.failed,
+    ),
+    (
+        Family::counter(
+            "wasm_shadow_skipped",
+            COMPONENT,
+            "Events that were left out because the candidate was busy",
+        ),
+        |status| status.skipped,
+    ),
+];
+
+const SHADOW_FIELDS: Family = Family::counter(
+    "wasm_shadow_fields",
+    &["component_id", "field"],
+    "Events that differ in this field; at most 500 fields have a name",
+);
+
 pub(super) fn families() -> Vec<Family> {
     std::iter::once(INFO)
         .chain(NUMBERS.iter().map(|(family, _)| *family))
+        .chain(SHADOW.iter().map(|(family, _)| *family))
+        .chain([SHADOW_FIELDS])
         .collect()
 }
 
@@ -76,6 +121,24 @@ impl Collector for Slots {
                 .filter_map(|(id, status)| Some((vec![("component_id", *id)], read(status)?)));
             family.write(encoder, samples)?;
         }
-        Ok(())
+        let shadows: Vec<_> = self
+            .0
+            .iter()
+            .filter_map(|slot| Some((slot.key().as_str(), slot.shadow_status()?)))
+            .collect();
+        for (family, read) in SHADOW {
+            let samples = shadows
+                .iter()
+                .map(|(id, status)| (vec![("component_id", *id)], read(status) as f64));
+            family.write(encoder, samples)?;
+        }
+        let fields = shadows.iter().flat_map(|(id, status)| {
+            let labels = |field| vec![("component_id", *id), ("field", field)];
+            status
+                .fields
+                .iter()
+                .map(move |(field, events)| (labels(field.as_str()), *events as f64))
+        });
+        SHADOW_FIELDS.write(encoder, fields)
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write, path::Path};
 
 use serde_json::Value;
 
-use super::{bindings::exports::o365::transform::mapper::Outcome, module::Module};
+use super::{answer, bindings::exports::o365::transform::mapper::Outcome, module::Module};
 use crate::fixtures::{diff, suite};
 
 /// Differences that are told; one is enough to refuse.
@@ -35,7 +35,7 @@ pub(super) fn check(module: &Module, place: &Path) -> Result<(), String> {
         let outcomes = map(module, &events)?;
         for (index, (outcome, expected)) in outcomes.into_iter().zip(expected).enumerate() {
             let place = format!("{file} event {}", index + 1);
-            match documents(outcome) {
+            match answer::documents(&outcome) {
                 Ok(got) => {
                     for difference in diff::differences(expected, &got, &fixture.dynamic) {
                         wrong.push(format!(
@@ -66,40 +66,9 @@ fn map(module: &Module, events: &[Vec<u8>]) -> Result<Vec<Outcome>, String> {
     let mut outcomes = Vec::with_capacity(events.len());
     for events in events.chunks(CALL_EVENTS) {
         let events: Vec<&[u8]> = events.iter().map(Vec::as_slice).collect();
-        let answer = instance
-            .transform_batch("{}", &events)
-            .map_err(|error| format!("the component failed: {}", error.root_cause()))?;
-        if answer.len() != events.len() {
-            return Err(format!(
-                "the component gave {} outcomes for {} events",
-                answer.len(),
-                events.len()
-            ));
-        }
-        outcomes.extend(answer);
+        outcomes.extend(answer::of(&mut instance, "{}", &events)?);
     }
     Ok(outcomes)
-}
-
-/// One document; `null` for an event that is dropped, a list for one that became several.
-fn documents(outcome: Outcome) -> Result<Value, String> {
-    let text = match outcome {
-        Outcome::Drop => return Ok(Value::Null),
-        Outcome::Fail(reason) => return Err(format!("the component cannot map it: {reason}")),
-        Outcome::Emit(text) => text,
-    };
-    let mut documents = text
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.trim_ascii().is_empty())
-        .map(|line| {
-            serde_json::from_slice(line).map_err(|error| format!("what came of it is no JSON: {error}"))
-        })
-        .collect::<Result<Vec<Value>, _>>()?;
-    Ok(if documents.len() == 1 {
-        documents.remove(0)
-    } else {
-        Value::Array(documents)
-    })
 }
 
 fn shown(value: Option<&Value>) -> String {

@@ -8,6 +8,7 @@
 //! A component gets a `log` import and nothing else: no WASI, no clock, no files, no network. A memory limit and a
 //! deadline are always on. A trap, a time-out or a bad answer costs at most the guilty event.
 
+mod answer;
 mod bindings;
 mod cache;
 mod canary;
@@ -16,6 +17,7 @@ mod engine;
 mod guests;
 mod instance;
 mod module;
+mod shadow;
 mod size;
 mod slot;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod watch;
 pub use engine::WasmEngine;
 pub(crate) use module::hex;
 pub use module::{Limits, Module, ModuleError};
+pub use shadow::{ShadowConfig, ShadowStatus};
 pub use size::ByteSize;
 pub use slot::{Refused, Slot, SlotStatus, Swap};
 pub use transform::{SlotHandle, WasmConfig};

@@ -20,6 +20,7 @@ use super::{
     canary,
     engine::WasmEngine,
     module::{BUILTIN_ECS_NAME, Limits, Module, ModuleError},
+    shadow::{Shadow, ShadowConfig, ShadowStatus},
 };
 
 /// What a module is made of.
@@ -34,6 +35,8 @@ pub(super) struct Recipe {
     pub(super) options: String,
     /// Fixtures that it must pass.
     pub(super) canary: Option<PathBuf>,
+    /// A candidate beside it.
+    pub(super) shadow: Option<ShadowConfig>,
 }
 
 /// Why a component is refused.
@@ -45,6 +48,12 @@ pub enum Refused {
     /// It does not do what the canary fixtures expect.
     #[error("the component does not pass the canary fixtures: {0}")]
     Canary(String),
+    /// The candidate of the shadow run cannot be used.
+    #[error("the candidate of the shadow run: {0}")]
+    Shadow(String),
+    /// There is none to let take over.
+    #[error("there is no candidate: the transform has no `shadow`")]
+    NoCandidate,
     /// There is none to go back to.
     #[error("there is no previous component to go back to: it has not been swapped since the start")]
     NoPrevious,
@@ -57,6 +66,21 @@ impl Recipe {
             canary::check(&module, &self.dir.join(place)).map_err(Refused::Canary)?;
         }
         Ok(module)
+    }
+
+    fn load_shadow(&self, engine: &Arc<WasmEngine>, key: &ComponentKey) -> Result<Option<Shadow>, Refused> {
+        let Some(config) = &self.shadow else {
+            return Ok(None);
+        };
+        let options = config
+            .options
+            .as_ref()
+            .map_or_else(|| self.options.clone(), ToString::to_string);
+        let module = Module::load(engine, &config.module, &self.dir, self.limits, options)
+            .map_err(|error| Refused::Shadow(format!("{error} ({})", error.hint())))?;
+        Shadow::start(key, Arc::new(module), config, &self.dir)
+            .map(Some)
+            .map_err(Refused::Shadow)
     }
 
     /// The file; nothing if it is built in.
@@ -120,6 +144,7 @@ pub struct Slot {
     /// What the file looked like when the first component was read from it.
     stamp: Stamp,
     watched: bool,
+    shadow: Option<Shadow>,
 }
 
 impl std::fmt::Debug for Slot {
@@ -130,7 +155,7 @@ impl std::fmt::Debug for Slot {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -145,6 +170,7 @@ impl Slot {
         // Before it is read: what changes meanwhile is seen later.
         let stamp = recipe.file().and_then(|file| stamp_of(&file));
         let current = Arc::new(recipe.load(&engine)?);
+        let shadow = recipe.load_shadow(&engine, &key)?;
         let status = SlotStatus {
             digest: current.digest().to_owned(),
             ..SlotStatus::default()
@@ -162,6 +188,7 @@ impl Slot {
             changing: Mutex::new(()),
             stamp,
             watched,
+            shadow,
         })
     }
 
@@ -178,6 +205,23 @@ impl Slot {
     /// What has happened so far.
     pub fn status(&self) -> SlotStatus {
         lock(&self.running).status.clone()
+    }
+
+    pub(super) fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
+    /// What the comparison with the candidate has found, if there is one.
+    pub fn shadow_status(&self) -> Option<ShadowStatus> {
+        self.shadow.as_ref().map(Shadow::status)
+    }
+
+    /// Lets the candidate of the shadow run take over, which ends the comparison. It keeps its options.
+    pub fn promote(&self) -> Result<Swap, Refused> {
+        let _one_at_a_time = lock(&self.changing);
+        let shadow = self.shadow.as_ref().ok_or(Refused::NoCandidate)?;
+        shadow.end();
+        Ok(self.take_over(shadow.module(), Instant::now()))
     }
 
     /// Moves when another component has taken over. Cheap.

@@ -21,6 +21,7 @@ use super::{
     engine::WasmEngine,
     instance::Instance,
     module::{BUILTIN_ECS_NAME, Limits, Module, ModuleError},
+    shadow::ShadowConfig,
     size::ByteSize,
     slot::{Recipe, Refused, Slot},
 };
@@ -54,6 +55,9 @@ pub struct WasmConfig {
     /// configuration file. Default: none.
     #[serde(default)]
     pub canary: Option<PathBuf>,
+    /// A candidate that sees live events beside the component, without delivering anything. Default: none.
+    #[serde(default)]
+    pub shadow: Option<ShadowConfig>,
     /// The slot, once the transform has been built.
     #[serde(skip)]
     pub slot: SlotHandle,
@@ -84,6 +88,7 @@ impl WasmConfig {
             deadline: None,
             watch: false,
             canary: None,
+            shadow: None,
             slot: SlotHandle::default(),
         }
     }
@@ -119,6 +124,14 @@ impl WasmConfig {
                     .hint("leave `watch` out, or name a file as `module`"),
             );
         }
+        if let Some(shadow) = &self.shadow
+            && !(shadow.sample > 0.0 && shadow.sample <= 1.0)
+        {
+            problems.push(
+                Problem::new("shadow.sample", format!("{} is out of range", shadow.sample))
+                    .hint("use the part of calls that the candidate sees: above 0, at most 1"),
+            );
+        }
         if problems.is_empty() {
             Ok(limits)
         } else {
@@ -149,6 +162,7 @@ impl TransformConfig for WasmConfig {
             limits,
             options: self.options.to_string(),
             canary: self.canary.clone(),
+            shadow: self.shadow.clone(),
         };
         let (key, watched) = (cx.key.clone(), self.watch);
         // Reading and compiling take up to a second.
@@ -171,6 +185,7 @@ fn problem(refused: &Refused) -> Problem {
             };
             Problem::new(field, error.to_string()).hint(error.hint())
         }
+        Refused::Shadow(_) | Refused::NoCandidate => Problem::new("shadow", refused.to_string()),
         Refused::Canary(_) | Refused::NoPrevious => Problem::new("canary", refused.to_string())
             .hint("`o365-host test --config F --fixtures DIR` shows every difference"),
     }
@@ -184,6 +199,8 @@ struct WasmTransform {
     module: Arc<Module>,
     generation: u64,
     instance: Option<Instance>,
+    /// How near the next call for the candidate of a shadow run is.
+    turn: f64,
 }
 
 impl WasmTransform {
@@ -196,6 +213,7 @@ impl WasmTransform {
             generation,
             slot,
             instance: None,
+            turn: 0.0,
         }
     }
 
@@ -272,6 +290,9 @@ impl WasmTransform {
         let context = call.context();
         match self.call(&context, &call.inputs) {
             Ok(outcomes) => {
+                if let Some(shadow) = self.slot.shadow() {
+                    shadow.offer(&mut self.turn, &context, &call.inputs, &outcomes);
+                }
                 for (event, outcome) in call.events.into_iter().zip(outcomes) {
                     self.apply(event, outcome, outputs);
                 }

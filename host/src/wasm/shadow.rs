@@ -1,0 +1,398 @@
+//! A candidate that sees live events beside the running component, and whose answers are compared and thrown away.
+//!
+//! It runs on a thread of its own. Calls that come while it is busy are left out and counted, so it slows nothing down and
+//! needs a bounded amount of memory; what it does to itself, traps and time-outs included, is its own affair.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+};
+
+use bytes::Bytes;
+use o365_core::ComponentKey;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::{info, warn};
+
+use super::{
+    answer, bindings::exports::o365::transform::mapper::Outcome, instance::Instance, module::Module,
+    slot::lock,
+};
+use crate::fixtures::diff;
+
+/// Calls that wait for the candidate.
+const WAITING: usize = 2;
+/// Fields that are counted by name; what others differ in is counted together.
+const FIELDS: usize = 500;
+const OTHER_FIELDS: &str = "(other fields)";
+/// The report grows no further.
+const REPORT_BYTES: u64 = 100 << 20;
+
+/// The option `shadow`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowConfig {
+    /// The candidate: `builtin:ecs`, or the path of a component.
+    pub module: String,
+    /// Its options. Default: those of the transform.
+    #[serde(default)]
+    pub options: Option<Value>,
+    /// The part of calls that it sees, above 0, at most 1. Default 0.1.
+    #[serde(default = "tenth")]
+    pub sample: f64,
+    /// Where every difference goes, one event a line, up to 100 MiB. Default: nowhere.
+    #[serde(default)]
+    pub report: Option<PathBuf>,
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+/// What the comparison has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ShadowStatus {
+    /// Digest of the candidate.
+    pub digest: String,
+    /// Events that both have mapped.
+    pub compared: u64,
+    /// Of these, events that did not become the same.
+    pub different: u64,
+    /// Events that the candidate could not map although the running component could.
+    pub failed: u64,
+    /// Events that were to be compared while the candidate was busy.
+    pub skipped: u64,
+    /// How many events differ in each field. Lists count as one field.
+    pub fields: BTreeMap<String, u64>,
+}
+
+/// A call of the running component, and its answer.
+struct Sampled {
+    context: String,
+    inputs: Vec<Bytes>,
+    outcomes: Vec<Outcome>,
+}
+
+/// See the module. Its thread ends with the last copy.
+pub(super) struct Shadow {
+    module: Arc<Module>,
+    sample: f64,
+    status: Arc<Mutex<ShadowStatus>>,
+    active: AtomicBool,
+    calls: SyncSender<Sampled>,
+}
+
+impl Shadow {
+    /// Starts the candidate's thread. `dir` is where a relative report starts.
+    pub(super) fn start(
+        key: &ComponentKey,
+        module: Arc<Module>,
+        config: &ShadowConfig,
+        dir: &Path,
+    ) -> Result<Self, String> {
+        let report = match &config.report {
+            Some(path) => Some(Report::at(dir.join(path))?),
+            None => None,
+        };
+        let status = Arc::new(Mutex::new(ShadowStatus {
+            digest: module.digest().to_owned(),
+            ..ShadowStatus::default()
+        }));
+        let (calls, waiting) = sync_channel(WAITING);
+        let comparison = Comparison {
+            name: format!("{key} (shadow)"),
+            module: Arc::clone(&module),
+            instance: None,
+            status: Arc::clone(&status),
+            report,
+        };
+        thread::Builder::new()
+            .name(format!("{key}-shadow"))
+            .spawn(move || comparison.run(&waiting))
+            .map_err(|error| format!("its thread cannot be started: {error}"))?;
+        info!(transform = %key, candidate = %module.digest(), sample = config.sample, "a candidate sees live events");
+        Ok(Self {
+            module,
+            sample: config.sample,
+            status,
+            active: AtomicBool::new(true),
+            calls,
+        })
+    }
+
+    pub(super) fn module(&self) -> Arc<Module> {
+        Arc::clone(&self.module)
+    }
+
+    pub(super) fn status(&self) -> ShadowStatus {
+        lock(&self.status).clone()
+    }
+
+    /// There is nothing to compare any more: it has taken over.
+    pub(super) fn end(&self) {
+        self.active.store(false, Ordering::Relaxed);
+    }
+
+    /// Hands a call to the candidate if its turn has come. `turn` is the caller's, who has one for each worker.
+    pub(super) fn offer(&self, turn: &mut f64, context: &str, inputs: &[Bytes], outcomes: &[Outcome]) {
+        if !self.active.load(Ordering::Relaxed) {
+            return;
+        }
+        *turn += self.sample;
+        if *turn < 1.0 {
+            return;
+        }
+        *turn -= 1.0;
+        let call = Sampled {
+            context: context.to_owned(),
+            inputs: inputs.to_vec(),
+            outcomes: outcomes.to_vec(),
+        };
+        if let Err(TrySendError::Full(call) | TrySendError::Disconnected(call)) = self.calls.try_send(call) {
+            lock(&self.status).skipped += call.inputs.len() as u64;
+        }
+    }
+}
+
+struct Comparison {
+    name: String,
+    module: Arc<Module>,
+    instance: Option<Instance>,
+    status: Arc<Mutex<ShadowStatus>>,
+    report: Option<Report>,
+}
+
+impl Comparison {
+    fn run(mut self, calls: &Receiver<Sampled>) {
+        while let Ok(call) = calls.recv() {
+            self.compare(call);
+        }
+    }
+
+    fn compare(&mut self, call: Sampled) {
+        let inputs: Vec<&[u8]> = call.inputs.iter().map(Bytes::as_ref).collect();
+        let answers: Vec<Result<Outcome, String>> = match self.call(&call.context, &inputs) {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            // As for the running one: only the guilty event pays.
+            Err(_) if inputs.len() > 1 => inputs
+                .iter()
+                .map(|input| {
+                    self.call(&call.context, &[*input])
+                        .map(|mut one| one.swap_remove(0))
+                })
+                .collect(),
+            Err(reason) => vec![Err(reason)],
+        };
+        for (running, candidate) in call.outcomes.into_iter().zip(answers) {
+            self.event(&running, candidate);
+        }
+        if let Some(report) = &mut self.report {
+            report.flush();
+        }
+    }
+
+    fn call(&mut self, context: &str, inputs: &[&[u8]]) -> Result<Vec<Outcome>, String> {
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self
+                .module
+                .instantiate(&self.name)
+                .map_err(|error| error.to_string())?,
+        };
+        let outcomes = answer::of(&mut instance, context, inputs)?;
+        self.instance = Some(instance);
+        Ok(outcomes)
+    }
+
+    fn event(&mut self, running: &Outcome, candidate: Result<Outcome, String>) {
+        let same = match (running, &candidate) {
+            (Outcome::Emit(running), Ok(Outcome::Emit(candidate))) => running == candidate,
+            (Outcome::Drop, Ok(Outcome::Drop)) | (Outcome::Fail(_), Ok(Outcome::Fail(_))) => true,
+            _ => false,
+        };
+        let failed =
+            matches!(candidate, Err(_) | Ok(Outcome::Fail(_))) && !matches!(running, Outcome::Fail(_));
+        let differences = if same {
+            Vec::new()
+        } else {
+            differences(running, candidate)
+        };
+        let mut status = lock(&self.status);
+        status.compared += 1;
+        status.failed += u64::from(failed);
+        if differences.is_empty() {
+            return;
+        }
+        status.different += 1;
+        let mut fields: Vec<_> = differences
+            .iter()
+            .map(|difference| field(&difference.path))
+            .collect();
+        fields.sort_unstable();
+        fields.dedup();
+        for field in fields {
+            let full = status.fields.len() >= FIELDS && !status.fields.contains_key(&field);
+            let field = if full { OTHER_FIELDS.to_owned() } else { field };
+            *status.fields.entry(field).or_default() += 1;
+        }
+        drop(status);
+        if let Some(report) = &mut self.report {
+            report.write(&self.name, running, &differences);
+        }
+    }
+}
+
+/// What differs between the running component's answer and the candidate's, which may have given none.
+fn differences(running: &Outcome, candidate: Result<Outcome, String>) -> Vec<diff::Difference> {
+    let of = |outcome: &Outcome| answer::documents(outcome).unwrap_or_else(|reason| failure(&reason));
+    let candidate = match candidate {
+        Ok(outcome) => of(&outcome),
+        Err(reason) => failure(&reason),
+    };
+    diff::differences(&of(running), &candidate, &BTreeMap::new())
+}
+
+/// Stands for an event that became nothing.
+fn failure(reason: &str) -> Value {
+    serde_json::json!({ "(failed)": reason })
+}
+
+/// A path without the places in lists; the document itself has a name, too.
+fn field(path: &str) -> String {
+    let mut field = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            c if !inside => field.push(c),
+            _ => {}
+        }
+    }
+    if field.is_empty() {
+        "(document)".to_owned()
+    } else {
+        field
+    }
+}
+
+/// The file with the differences, made when there is one.
+struct Report {
+    path: PathBuf,
+    file: Option<BufWriter<File>>,
+    written: u64,
+    ended: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    transform: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    differences: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    field: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<&'a Value>,
+}
+
+impl Report {
+    /// Looks whether there can be one; nothing is written before there are events.
+    fn at(path: PathBuf) -> Result<Self, String> {
+        let failed =
+            |reason: &dyn std::fmt::Display| format!("{} cannot be written: {reason}", path.display());
+        if path.is_dir() {
+            return Err(failed(&"it is a folder"));
+        }
+        if !path.parent().is_none_or(Path::is_dir) {
+            return Err(failed(&"there is no such folder"));
+        }
+        Ok(Self {
+            path,
+            file: None,
+            written: 0,
+            ended: false,
+        })
+    }
+
+    fn file(&mut self) -> std::io::Result<&mut BufWriter<File>> {
+        if self.file.is_none() {
+            let mut options = File::options();
+            options.create(true).append(true);
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::OpenOptionsExt;
+                // It holds parts of events.
+                options.mode(0o600);
+            }
+            let file = options.open(&self.path)?;
+            self.written += file.metadata()?.len();
+            self.file = Some(BufWriter::new(file));
+        }
+        self.file
+            .as_mut()
+            .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+
+    fn write(&mut self, transform: &str, running: &Outcome, differences: &[diff::Difference]) {
+        if self.ended {
+            return;
+        }
+        let document = answer::documents(running).ok();
+        let event_id =
+            document.and_then(|document| Some(document.pointer("/event/id")?.as_str()?.to_owned()));
+        let line = Line {
+            transform,
+            event_id,
+            differences: differences
+                .iter()
+                .map(|difference| Shown {
+                    field: &difference.path,
+                    running: difference.expected.as_ref(),
+                    candidate: difference.got.as_ref(),
+                })
+                .collect(),
+        };
+        let Ok(mut line) = serde_json::to_vec(&line) else {
+            return;
+        };
+        line.push(b'\n');
+        self.written += line.len() as u64;
+        let reason = if self.written > REPORT_BYTES {
+            Some("it has reached 100 MiB".to_owned())
+        } else {
+            let written = self.file().and_then(|file| file.write_all(&line));
+            written.err().map(|error| error.to_string())
+        };
+        if let Some(reason) = reason {
+            self.end(&reason);
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.ended
+            && let Some(file) = &mut self.file
+            && let Err(error) = file.flush()
+        {
+            self.end(&error.to_string());
+        }
+    }
+
+    fn end(&mut self, reason: &str) {
+        self.ended = true;
+        warn!(path = %self.path.display(), reason, "the report of differences ends here; they are still counted");
+    }
+}
