@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{host, output, stderr};
+use crate::support::{host, lines, output, output_with_input, stderr};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_valid() {
@@ -43,4 +43,57 @@ async fn every_example_is_valid() {
         seen += 1;
     }
     assert!(seen >= 4, "only {seen} examples were found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refine_looks_up_filters_drops_repeats_and_routes() {
+    let record = |id: &str, operation: &str, user: &str, result: &str| {
+        format!(
+            r#"{{"CreationTime":"2026-01-15T10:00:00","Id":"{id}","Operation":"{operation}","RecordType":1,"Workload":"Exchange","UserId":"{user}","ResultStatus":"{result}"}}"#
+        )
+    };
+    let records = [
+        record(
+            "read",
+            "MailItemsAccessed",
+            "someone@contoso.example",
+            "Succeeded",
+        ),
+        record(
+            "watched",
+            "MailItemsAccessed",
+            "Alex.Smith@contoso.example",
+            "Succeeded",
+        ),
+        record(
+            "watched",
+            "MailItemsAccessed",
+            "Alex.Smith@contoso.example",
+            "Succeeded",
+        ),
+        record("failed", "Set-Mailbox", "someone@contoso.example", "Failed"),
+        record("other", "Set-Mailbox", "someone@contoso.example", "Succeeded"),
+    ];
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/refine.yaml");
+    let home = tempfile::tempdir().unwrap();
+    let mut command = host(home.path());
+    command.args(["transform", "--config"]).arg(example);
+    let output = output_with_input(&mut command, records.join("\n").into()).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let mut found: Vec<_> = lines(&output.stdout)
+        .into_iter()
+        .map(|document| {
+            let text = |pointer: &str| {
+                let value = document.pointer(pointer).and_then(serde_json::Value::as_str);
+                value.unwrap_or_default().to_owned()
+            };
+            (text("/event/id"), text("/labels/watch"))
+        })
+        .collect();
+    found.sort();
+    let expected = [("failed", ""), ("other", ""), ("watched", "leaves the company")];
+    assert_eq!(
+        found,
+        expected.map(|(id, watch)| (id.to_owned(), watch.to_owned()))
+    );
 }

@@ -29,6 +29,7 @@ mod kill;
 mod kills;
 mod memory;
 mod once;
+mod refused;
 mod signals;
 mod state;
 #[cfg(unix)]
@@ -37,5 +38,6 @@ mod tables;
 mod test;
 mod transform;
 mod unit_tests;
+mod vector;
 #[cfg(unix)]
 mod warnings;

@@ -420,3 +420,49 @@ async fn the_example_passes_its_own_tests() {
     assert_eq!(ended.status.code(), Some(0), "{told}{}", stderr(&ended));
     assert!(told.ends_with("3 test(s): 3 passed, 0 failed\n"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_routes_and_wildcards_are_those_of_the_configuration() {
+    let dir = lab(r#"
+timezone: Europe/Berlin
+enrichment_tables:
+  offices: { type: file, file: { path: offices.csv } }
+transforms:
+  split: { type: route, inputs: [], route: { known: 'length(find_enrichment_table_records!("offices", {"id": .id})) > 0' } }
+  name: { type: remap, inputs: ["split.k*"], source: '.office = get_enrichment_table_record!("offices", {"id": .id}).name' }
+  last: { type: filter, inputs: ["n*"], condition: 'parse_timestamp!(.t, "%F %T") == t''2024-07-01T10:00:00Z''' }
+tests:
+  - name: known offices get their name
+    inputs:
+      - { insert_at: split, type: log, log_fields: { id: "1", t: "2024-07-01 12:00:00" } }
+      - { insert_at: split, type: log, log_fields: { id: "2" } }
+    outputs:
+      - extract_from: last
+        conditions:
+          - '.office == get_enrichment_table_record!("offices", {"id": "1"}).name'
+          - 'parse_timestamp!(.t, "%F %T") == t''2024-07-01T10:00:00Z'''
+      - { extract_from: split._unmatched, conditions: ['.id == "2"'] }
+"#);
+    std::fs::write(dir.path().join("offices.csv"), "id,name\n1,Bern\n").unwrap();
+    let (code, told, error) = test(dir.path(), &[]).await;
+    assert_eq!(code, Some(0), "{told}{error}");
+    contains(&told, &["1 test(s): 1 passed, 0 failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_has_no_default_output_to_extract_from() {
+    let dir = lab(r#"
+transforms:
+  split: { type: route, inputs: [], route: { all: "true" } }
+tests:
+  - name: x
+    inputs: [{ insert_at: split, value: x }]
+    outputs: [{ extract_from: split, conditions: ["true"] }]
+"#);
+    let (code, told, error) = test(dir.path(), &[]).await;
+    assert_eq!(code, Some(78), "{told}{error}");
+    contains(
+        &error,
+        &["`split`", "the outputs are `split.all`, `split._unmatched`"],
+    );
+}

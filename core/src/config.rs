@@ -168,6 +168,11 @@ pub trait TransformConfig: Any + Debug + Send + Sync {
     /// What this transform is.
     fn describe(&self) -> Description;
 
+    /// Whether it has an output besides those that [`TransformConfig::describe`] names.
+    fn has_default_output(&self) -> bool {
+        true
+    }
+
     /// Everything that is wrong and can be seen without the network. By default: what building it says.
     async fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
         match self.build(cx).await {
@@ -185,6 +190,10 @@ pub trait TransformConfig: Any + Debug + Send + Sync {
 impl TransformConfig for Arc<dyn TransformConfig> {
     fn describe(&self) -> Description {
         self.as_ref().describe()
+    }
+
+    fn has_default_output(&self) -> bool {
+        self.as_ref().has_default_output()
     }
 
     async fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {

@@ -66,6 +66,12 @@ pub trait SyncTransform: Send {
     /// Pushes what comes of the batch, in its order.
     fn transform_batch(&mut self, batch: EventBatch, outputs: &mut TransformOutputs);
 
+    /// Whether what becomes of an event depends on those before it. Such a transform runs on one thread, which sees every
+    /// event in order.
+    fn needs_order(&self) -> bool {
+        false
+    }
+
     /// A copy for another thread.
     fn clone_box(&self) -> Box<dyn SyncTransform>;
 }

@@ -1,8 +1,8 @@
 //! Runs Office 365 audit pipelines: sources, WebAssembly components, VRL programs, sinks.
 //!
 //! [`config`] reads what a person wrote, [`topology`] plans, builds and runs it, [`wasm`] is the sandbox,
-//! [`transforms`], [`sources`] and [`sinks`] are the components, [`fixtures`] and [`unit_tests`] test them, [`api`] and
-//! [`metrics`] show how it is doing, [`cli`] are the commands.
+//! [`transforms`], [`sources`] and [`sinks`] are the components, [`enrichment`] is what programs look up, [`fixtures`] and
+//! [`unit_tests`] test them, [`api`] and [`metrics`] show how it is doing, [`cli`] are the commands.
 
 pub mod api;
 pub mod cli;
@@ -10,12 +10,14 @@ pub mod config;
 pub mod coverage;
 pub mod dead_letter;
 pub mod encoding;
+pub mod enrichment;
 pub mod fixtures;
 pub mod folder;
 pub mod metrics;
 pub mod registry;
 pub mod sinks;
 pub mod sources;
+pub mod time_zone;
 pub mod topology;
 pub mod transforms;
 pub mod unit_tests;

@@ -2,7 +2,7 @@
 
 use o365_source::O365AuditConfig;
 
-use crate::{config::Registry, sinks, sources, transforms, wasm};
+use crate::{config::Registry, enrichment, sinks, sources, transforms, wasm};
 
 /// The component types of this program.
 pub fn registry() -> Registry {
@@ -12,9 +12,14 @@ pub fn registry() -> Registry {
         .source::<sources::FileConfig>("file")
         .transform::<wasm::WasmConfig>("wasm")
         .transform::<transforms::RemapConfig>("remap")
+        .transform::<transforms::FilterConfig>("filter")
+        .transform::<transforms::RouteConfig>("route")
+        .transform::<transforms::DedupeConfig>("dedupe")
         .transform::<transforms::GeoipConfig>("geoip")
         .transform::<transforms::UserAgentConfig>("user_agent")
         .sink::<sinks::ConsoleConfig>("console")
         .sink::<sinks::FileConfig>("file")
         .sink::<sinks::BlackholeConfig>("blackhole")
+        .enrichment_table::<enrichment::FileTableConfig>("file")
+        .enrichment_table::<enrichment::MmdbTableConfig>("mmdb")
 }

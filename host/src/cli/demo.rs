@@ -87,6 +87,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Failed> {
         workers: pipeline::default_workers(),
         config_dir: ".".into(),
         data_dir: data.path().to_owned(),
+        ..Pipeline::default()
     };
     let shutdown = ShutdownTrigger::new();
     let cache = pipeline::user_cache_dir();

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use o365_core::{ComponentKey, RunMode, ShutdownSignal, SystemClock, config::Problem};
+use o365_core::{Clock, ComponentKey, RunMode, ShutdownSignal, SystemClock, config::Problem};
 use o365_source::O365AuditConfig;
 
 use super::Failed;
@@ -46,6 +46,8 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
             .into_iter()
             .map(|(key, entry)| (key, (inputs(entry.inputs), entry.config)))
             .collect(),
+        enrichment_tables: std::mem::take(&mut config.enrichment_tables),
+        timezone: config.timezone,
         workers: default_workers(),
         config_dir: config.config_dir.clone(),
         data_dir: config.data_dir.clone(),
@@ -148,7 +150,11 @@ impl Loaded {
             .enumerate()
             .filter(|(_, (test, _))| wanted(&test.name))
             .collect();
-        let prepared = tokio::task::spawn_blocking(move || unit_tests::prepare::prepare(tests)).await;
+        // What is wrong with the tables is said of them when the pipeline is built.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (services, _) = self.pipeline.program_services(&clock).await;
+        let prepare = move || unit_tests::prepare::prepare(tests, &services);
+        let prepared = tokio::task::spawn_blocking(prepare).await;
         prepared.unwrap_or_else(|error| {
             let problem = Problem::new("", format!("compiling the tests failed: {error}"));
             Err(vec![TestProblem { test: 0, problem }])

@@ -17,7 +17,7 @@ use super::{
     registry::Types,
     suggest::nearest,
 };
-use crate::unit_tests::UnitTest;
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest};
 
 /// What is not a component.
 #[derive(Debug, Deserialize)]
@@ -25,12 +25,14 @@ use crate::unit_tests::UnitTest;
 struct Top {
     data_dir: PathBuf,
     api: ApiConfig,
+    timezone: DefaultTimeZone,
     #[serde(with = "o365_core::duration")]
     shutdown_grace: Duration,
     // Read by hand; named here so that they are known and suggested.
     sources: IgnoredAny,
     transforms: IgnoredAny,
     sinks: IgnoredAny,
+    enrichment_tables: IgnoredAny,
     tests: IgnoredAny,
 }
 
@@ -39,10 +41,12 @@ impl Default for Top {
         Self {
             data_dir: PathBuf::from("./data"),
             api: ApiConfig::default(),
+            timezone: DefaultTimeZone::default(),
             shutdown_grace: Duration::from_mins(1),
             sources: IgnoredAny,
             transforms: IgnoredAny,
             sinks: IgnoredAny,
+            enrichment_tables: IgnoredAny,
             tests: IgnoredAny,
         }
     }
@@ -93,6 +97,7 @@ struct Parts {
     sources: IndexMap<ComponentKey, SourceEntry>,
     transforms: IndexMap<ComponentKey, TransformEntry>,
     sinks: IndexMap<ComponentKey, SinkEntry>,
+    enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
     tests: Vec<UnitTest>,
 }
 
@@ -135,10 +140,12 @@ impl Loader {
             data_dir: parts.top.data_dir,
             config_dir: PathBuf::from("."),
             api: parts.top.api,
+            timezone: parts.top.timezone,
             shutdown_grace: parts.top.shutdown_grace,
             sources: parts.sources,
             transforms: parts.transforms,
             sinks: parts.sinks,
+            enrichment_tables: parts.enrichment_tables,
             tests: parts.tests,
             document,
             root,
@@ -190,6 +197,9 @@ impl Loader {
                 config: component.config,
             };
             parts.sinks.insert(component.key, entry);
+        }
+        for table in self.section(root, "enrichment_tables", false, &registry.enrichment_tables) {
+            parts.enrichment_tables.insert(table.key, table.config.into());
         }
         parts.tests = self.tests(root);
         parts
@@ -245,7 +255,7 @@ impl Loader {
                 path.to_vec(),
                 entry.key_span.clone(),
                 &message,
-                Some("names are unique among sources, transforms and sinks"),
+                Some("names are unique among sources, transforms, sinks and enrichment tables"),
             );
         }
     }
@@ -327,10 +337,11 @@ impl Loader {
         };
         if types.get(name).is_none() {
             let section = match path.first() {
-                Some(Segment::Key(section)) => section.trim_end_matches('s'),
-                _ => "component",
+                Some(Segment::Key(section)) if section == "enrichment_tables" => "an enrichment table",
+                Some(Segment::Key(section)) => &format!("a {}", section.trim_end_matches('s')),
+                _ => "a component",
             };
-            let message = format!("unknown type `{name}` of a {section}");
+            let message = format!("unknown type `{name}` of {section}");
             let names = hint(nearest(name, types.names()), "the types are", types.names());
             self.report(path, place(found), &message, Some(&names));
             return None;
@@ -364,12 +375,6 @@ impl Loader {
             }
             let span = if listed { item.span.clone() } else { place(found) };
             match item.as_str() {
-                Some(name) if name.contains('*') => self.report(
-                    path,
-                    span,
-                    "wildcards in `inputs` are not supported",
-                    Some("name each input"),
-                ),
                 Some(name) => inputs.push(Input {
                     name: name.to_owned(),
                     span,

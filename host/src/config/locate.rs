@@ -57,7 +57,7 @@ impl Config {
     /// Looks into the file: whoever runs the components may have taken them out of the configuration.
     fn component_path(&self, key: &ComponentKey) -> Vec<Segment> {
         let path = |section: &str| vec![section.into(), key.as_str().into()];
-        ["sources", "transforms", "sinks"]
+        ["sources", "transforms", "sinks", "enrichment_tables"]
             .into_iter()
             .map(path)
             .find(|path| self.root.find(path).is_some())

@@ -44,7 +44,7 @@ pub use registry::Registry;
 use serde::{Deserialize, Deserializer, de::Error as _};
 pub(crate) use suggest::nearest;
 
-use crate::unit_tests::UnitTest;
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest};
 
 /// A configuration that has been read. Whether its names and options make sense is seen when it is planned and built.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub struct Config {
     pub config_dir: PathBuf,
     /// `api`
     pub api: ApiConfig,
+    /// `timezone`: that of timestamps without one, for what has no option of its own. Default `UTC`.
+    pub timezone: DefaultTimeZone,
     /// `shutdown_grace`: how long events may take to be delivered after the signal to stop. Default `60s`.
     pub shutdown_grace: Duration,
     /// `sources`, in the order of the file.
@@ -63,6 +65,8 @@ pub struct Config {
     pub transforms: IndexMap<ComponentKey, TransformEntry>,
     /// `sinks`, in the order of the file.
     pub sinks: IndexMap<ComponentKey, SinkEntry>,
+    /// `enrichment_tables`, in the order of the file.
+    pub enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
     /// `tests`: unit tests of the transforms, as written.
     pub tests: Vec<UnitTest>,
     document: Arc<document::Document>,

@@ -6,6 +6,8 @@ use indexmap::IndexMap;
 use o365_core::config::{SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
+use crate::enrichment::TableConfig;
+
 use super::{
     collect::{self, Finding},
     node::{Node, Segment},
@@ -39,6 +41,7 @@ pub struct Registry {
     pub(super) sources: Types<dyn SourceConfig>,
     pub(super) transforms: Types<dyn TransformConfig>,
     pub(super) sinks: Types<dyn SinkConfig>,
+    pub(super) enrichment_tables: Types<dyn TableConfig>,
 }
 
 impl Registry {
@@ -73,6 +76,18 @@ impl Registry {
         });
         self
     }
+
+    /// Adds a type of enrichment table.
+    #[must_use]
+    pub fn enrichment_table<T: DeserializeOwned + TableConfig + 'static>(
+        mut self,
+        name: &'static str,
+    ) -> Self {
+        self.enrichment_tables.0.insert(name, |node, at, also, within| {
+            Ok(Box::new(collect::read::<T>(node, at, also, within)?))
+        });
+        self
+    }
 }
 
 impl fmt::Debug for Registry {
@@ -81,6 +96,7 @@ impl fmt::Debug for Registry {
             .field("sources", &self.sources.0.keys())
             .field("transforms", &self.transforms.0.keys())
             .field("sinks", &self.sinks.0.keys())
+            .field("enrichment_tables", &self.enrichment_tables.0.keys())
             .finish()
     }
 }

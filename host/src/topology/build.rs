@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     dead_letter::{DeadLetters, Target},
+    enrichment::Tables,
     wasm::WasmEngine,
 };
 
@@ -51,14 +52,39 @@ impl Pipeline {
         }
     }
 
+    /// What programs and conditions may use: enrichment tables, each read now, and the time zone. With what is wrong with
+    /// the tables; programs are not blamed for it.
+    pub async fn program_services(&self, clock: &Arc<dyn Clock>) -> (Services, Vec<(ComponentKey, Problem)>) {
+        let (tables, problems) =
+            Tables::open(&self.enrichment_tables, &self.config_dir, self.timezone, clock).await;
+        let services = Services::default()
+            .with(Arc::new(tables))
+            .with(Arc::new(self.timezone));
+        (services, problems)
+    }
+
+    fn transform_context(
+        &self,
+        key: &ComponentKey,
+        environment: &Environment,
+        services: &Services,
+    ) -> ComponentContext {
+        let mut cx = self.context(key, environment);
+        cx.services = services.clone().with(Arc::clone(&environment.engine));
+        cx
+    }
+
     /// Everything that can be checked without sending an event: every component, each with all its problems.
     pub async fn validate(&self, environment: &Environment) -> Result<(), BuildFailure> {
         let mut problems = Problems::default();
+        let (services, found) = self.program_services(&environment.clock).await;
+        problems.0.extend(found);
         for (key, config) in &self.sources {
             problems.add(key, config.validate(&self.context(key, environment)));
         }
         for (key, (_, config)) in &self.transforms {
-            problems.add(key, config.validate(&self.context(key, environment)).await);
+            let cx = self.transform_context(key, environment, &services);
+            problems.add(key, config.validate(&cx).await);
         }
         for (key, (_, config)) in &self.sinks {
             problems.add(key, config.validate(&self.context(key, environment)));
@@ -162,9 +188,12 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     async fn transforms(&mut self) -> Vec<(ComponentKey, Transform)> {
+        let (services, found) = self.pipeline.program_services(&self.environment.clock).await;
+        self.problems.0.extend(found);
         let mut built = Vec::new();
         for (key, (_, config)) in &self.pipeline.transforms {
-            let result = config.build(&self.pipeline.context(key, self.environment)).await;
+            let cx = self.pipeline.transform_context(key, self.environment, &services);
+            let result = config.build(&cx).await;
             built.extend(
                 self.problems
                     .note(key, result)

@@ -1,9 +1,14 @@
 //! A pipeline with other ends: its transforms between one source and one sink, or with an end where it has none.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use o365_core::config::{SinkConfig, SourceConfig};
 
-use super::Pipeline;
+use super::{
+    Pipeline,
+    inputs::{matching, outputs},
+};
 
 impl Pipeline {
     /// Replaces every source by one and all sinks by one. No configuration can have components with names in
@@ -14,6 +19,8 @@ impl Pipeline {
         source: (&str, Box<dyn SourceConfig>),
         sink: (&str, Box<dyn SinkConfig>),
     ) -> Self {
+        // Their names are still those that wildcards mean.
+        self.expand_wildcards();
         let sources: Vec<String> = self.sources.keys().map(ToString::to_string).collect();
         let rename = |inputs: &[String]| {
             let mut renamed: Vec<String> = Vec::new();
@@ -54,9 +61,24 @@ impl Pipeline {
             self.sources.insert(source.0.into(), source.1);
         }
         if self.sinks.is_empty() {
-            let read: Vec<_> = self.transforms.values().flat_map(|(inputs, _)| inputs).collect();
-            let keys = self.transforms.keys().map(ToString::to_string);
-            let last: Vec<_> = keys.filter(|key| !read.contains(&key)).collect();
+            let outputs = outputs(self);
+            let read: BTreeSet<_> = self
+                .transforms
+                .iter()
+                .flat_map(|(key, (inputs, _))| inputs.iter().map(move |input| (key, input)))
+                .flat_map(|(key, input)| matching(input, key, &outputs))
+                .map(|output| &output.component)
+                .collect();
+            let last: Vec<_> = outputs
+                .iter()
+                .filter(|output| {
+                    self.transforms.contains_key(&output.component) && !read.contains(&output.component)
+                })
+                // One of a transform is enough, and its default output if it has one.
+                .collect::<Vec<_>>()
+                .chunk_by(|one, next| one.component == next.component)
+                .filter_map(|outputs| outputs.first().map(ToString::to_string))
+                .collect();
             if !last.is_empty() {
                 self.sinks.insert(sink.0.into(), (last, sink.1));
             }

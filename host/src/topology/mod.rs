@@ -8,6 +8,7 @@
 mod build;
 mod ends;
 mod fanout;
+pub(crate) mod inputs;
 mod meter;
 mod plan;
 mod run;
@@ -27,6 +28,8 @@ use o365_core::{
 pub use plan::{Plan, PlanProblem, plan};
 pub use run::{RunError, Topology};
 
+use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};
+
 /// What is to be run: components and who reads from whom.
 #[derive(Debug, Default)]
 pub struct Pipeline {
@@ -36,6 +39,10 @@ pub struct Pipeline {
     pub transforms: IndexMap<ComponentKey, (Vec<String>, Box<dyn TransformConfig>)>,
     /// Where they go.
     pub sinks: IndexMap<ComponentKey, (Vec<String>, Box<dyn SinkConfig>)>,
+    /// What programs look up.
+    pub enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
+    /// The zone of timestamps that have none.
+    pub timezone: DefaultTimeZone,
     /// Threads for each transform; at least 1.
     pub workers: usize,
     /// Directory of the configuration file.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use o365_core::ComponentKey;
 
-use super::{OutputId, Pipeline};
+use super::{
+    OutputId, Pipeline,
+    inputs::{is_wildcard, matching, outputs},
+};
 
 /// A pipeline whose names have been resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,17 +47,22 @@ pub fn plan(pipeline: &Pipeline) -> Result<Plan, Vec<PlanProblem>> {
                 hint: Some("name the component that it reads from: `inputs: [name]`".to_owned()),
             });
         }
-        let mut seen = BTreeSet::new();
+        let (mut named, mut read) = (BTreeSet::new(), BTreeSet::new());
         for (index, input) in inputs.iter().enumerate() {
-            match outputs.iter().find(|output| output.to_string() == *input) {
-                Some(_) if !seen.insert(input) => problems.push(PlanProblem {
+            let mut found = matching(input, key, &outputs).peekable();
+            if found.peek().is_none() {
+                problems.push(unknown_input(key, index, input, &outputs));
+            } else if !is_wildcard(input) && !named.insert(input) {
+                problems.push(PlanProblem {
                     component: Some(key.clone()),
                     input: Some(index),
                     message: format!("reads from `{input}` twice"),
                     hint: Some("name each input once".to_owned()),
-                }),
-                Some(output) => plan.readers.entry(output.clone()).or_default().push(key.clone()),
-                None => problems.push(unknown_input(key, index, input, &outputs)),
+                });
+            }
+            // What several wildcards fit is read once.
+            for output in found.filter(|output| read.insert(*output)) {
+                plan.readers.entry(output.clone()).or_default().push(key.clone());
             }
         }
     }
@@ -71,28 +79,6 @@ pub fn plan(pipeline: &Pipeline) -> Result<Plan, Vec<PlanProblem>> {
     } else {
         Err(problems)
     }
-}
-
-/// Every output that can be read from, sources and transforms in the order of the configuration.
-fn outputs(pipeline: &Pipeline) -> Vec<OutputId> {
-    let sources = pipeline
-        .sources
-        .iter()
-        .map(|(key, config)| (key, config.describe().outputs));
-    let transforms = pipeline
-        .transforms
-        .iter()
-        .map(|(key, (_, config))| (key, config.describe().outputs));
-    sources
-        .chain(transforms)
-        .flat_map(|(key, ports)| {
-            let ports = ports.into_iter().map(|port| Some(port.into()));
-            std::iter::once(None).chain(ports).map(|port| OutputId {
-                component: key.clone(),
-                port,
-            })
-        })
-        .collect()
 }
 
 fn missing_ends(pipeline: &Pipeline) -> Vec<PlanProblem> {
@@ -123,7 +109,11 @@ fn unknown_input(key: &ComponentKey, index: usize, input: &str, outputs: &[Outpu
     PlanProblem {
         component: Some(key.clone()),
         input: Some(index),
-        message: format!("there is no output `{input}`"),
+        message: if is_wildcard(input) {
+            format!("no output fits `{input}`")
+        } else {
+            format!("there is no output `{input}`")
+        },
         hint: Some(format!("the outputs are {}", names.join(", "))),
     }
 }

@@ -80,7 +80,12 @@ async fn run_sync(
     outputs: StageOutputs,
 ) -> Result<(), ComponentError> {
     let names: Vec<String> = outputs.named.iter().map(|(name, _)| name.clone()).collect();
-    let workers: Vec<Worker> = (0..workers.max(1))
+    let workers = if transform.needs_order() {
+        1
+    } else {
+        workers.max(1)
+    };
+    let workers: Vec<Worker> = (0..workers)
         .map(|number| spawn(&key, number, transform.clone_box(), &names))
         .collect::<Result<_, _>>()?;
     let (inputs, mut results, threads): (Vec<_>, Vec<_>, Vec<_>) = workers

@@ -17,7 +17,11 @@ use o365_core::{
 };
 
 use super::*;
-use crate::{dead_letter::Target, wasm::WasmEngine};
+use crate::{
+    dead_letter::Target,
+    transforms::{DedupeConfig, RouteConfig},
+    wasm::WasmEngine,
+};
 
 fn description(outputs: &[&str]) -> Description {
     let outputs = outputs.iter().map(ToString::to_string).collect();
@@ -309,6 +313,95 @@ async fn named_outputs_lead_where_they_are_read() {
         (even.seen(), odd.seen()),
         (numbers((0..30).step_by(2)), numbers((1..30).step_by(2)))
     );
+}
+
+#[tokio::test]
+async fn one_memory_sees_every_event_in_order() {
+    let (source, out) = (Numbers::up_to(1_000), Record::default());
+    let mut lab = Lab::new(&source).sink("out", &["once"], &out);
+    let fields = serde_json::json!({"fields": {"match": ["missing"]}});
+    let once: DedupeConfig = serde_json::from_value(fields).unwrap();
+    lab.pipeline
+        .transforms
+        .insert("once".into(), (strings(&["in"]), Box::new(once)));
+    lab.run().await.unwrap();
+    assert_eq!(out.seen(), numbers(0..1));
+    let statuses = source.statuses();
+    assert_eq!(statuses[0], EventStatus::Delivered);
+    assert_eq!(statuses[1..], [EventStatus::Dropped; 99]);
+}
+
+#[test]
+fn a_route_has_only_the_outputs_that_it_names() {
+    let lab = Lab::new(&Numbers::up_to(1)).sink("out", &["split", "split.a"], &Record::default());
+    let mut pipeline = lab.pipeline;
+    let split: RouteConfig = serde_json::from_value(serde_json::json!({"route": {"a": "true"}})).unwrap();
+    pipeline
+        .transforms
+        .insert("split".into(), (strings(&["in"]), Box::new(split)));
+    let problems = plan(&pipeline).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].message, "there is no output `split`");
+    assert_eq!(
+        problems[0].hint.as_deref(),
+        Some("the outputs are `in`, `split.a`, `split._unmatched`")
+    );
+    pipeline.sinks[0].0.remove(0);
+    let unread: Vec<_> = plan(&pipeline)
+        .unwrap()
+        .unread
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(unread, ["split._unmatched"]);
+}
+
+#[tokio::test]
+async fn wildcards_stand_for_every_output_that_fits_but_the_reader_itself() {
+    let (source, all, odd) = (Numbers::up_to(30), Record::default(), Record::default());
+    let lab = Lab::new(&source)
+        .transform("split", &["i*"], Does::RouteOdd)
+        .transform("split2", &["s*t", "split*"], Does::Nothing)
+        .sink("all", &["split*", "split2"], &all)
+        .sink("odd", &["*.odd"], &odd);
+    let plan = plan(&lab.pipeline).unwrap();
+    assert_eq!(plan.unread, []);
+    lab.run().await.unwrap();
+    assert_eq!(odd.seen(), numbers((1..30).step_by(2)));
+    // Both outputs of `split`, and what `split2` makes of them.
+    let mut seen = all.seen();
+    seen.sort();
+    let mut expected = numbers((0..30).chain(0..30));
+    expected.sort();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn wildcards_keep_their_meaning_when_the_ends_are_replaced() {
+    let (source, out) = (Numbers::up_to(1), Record::default());
+    let lab = Lab::new(&source)
+        .transform("tidy", &["i*"], Does::Nothing)
+        .sink("out", &["t*"], &out);
+    let pipeline = lab
+        .pipeline
+        .with_ends(("(new)", Box::new(source)), ("(out)", Box::new(out)));
+    assert_eq!(pipeline.transforms[0].0, ["(new)"]);
+    assert_eq!(pipeline.sinks[0].0, ["tidy"]);
+    assert!(plan(&pipeline).is_ok());
+}
+
+#[test]
+fn a_wildcard_that_fits_nothing_is_a_mistake() {
+    let lab = Lab::new(&Numbers::up_to(1))
+        .transform("a", &["in"], Does::Nothing)
+        .transform("b", &["a", "b*"], Does::Nothing)
+        .sink("out", &["a", "b", "b"], &Record::default());
+    let problems: Vec<_> = plan(&lab.pipeline)
+        .unwrap_err()
+        .into_iter()
+        .map(|problem| problem.message)
+        .collect();
+    assert_eq!(problems, ["no output fits `b*`", "reads from `b` twice"]);
 }
 
 #[tokio::test]

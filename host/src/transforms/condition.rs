@@ -10,7 +10,10 @@
 
 use std::{fmt, sync::Arc};
 
-use o365_core::{InvalidDocument, LogEvent, Value, config::Problem};
+use o365_core::{
+    InvalidDocument, LogEvent, Value,
+    config::{Problem, Services},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{self, value::MapAccessDeserializer},
@@ -25,6 +28,7 @@ use vrl::{
 };
 
 use super::program::{ProgramText, uses_metadata};
+use crate::time_zone::DefaultTimeZone;
 
 /// A condition as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +100,11 @@ impl ConditionConfig {
     /// # Errors
     /// An expression that does not compile, that would change the event, or whose result is not a boolean.
     pub fn compile(&self, field: &str) -> Result<Condition, Problem> {
+        self.compile_with(field, &Services::default())
+    }
+
+    /// The same for an expression that may use enrichment tables, which are among the services.
+    pub fn compile_with(&self, field: &str, services: &Services) -> Result<Condition, Problem> {
         let Self::Vrl { source, short } = self else {
             return Ok(Condition(Kind::IsLog));
         };
@@ -104,20 +113,15 @@ impl ConditionConfig {
             (false, "") => "source".to_owned(),
             (false, _) => format!("{field}.source"),
         };
-        let text = ProgramText {
-            what: "condition",
-            field,
-            text: source.clone(),
-            name: None,
-        };
+        let text = ProgramText::inline("condition", field.as_str(), source);
         let mut config = CompileConfig::default();
         config.set_read_only();
-        let program = text.compile(config)?;
+        let program = text.compile(config, services)?.program;
         let result = program.final_type_info().result;
         let kind = result.kind().union(result.returns().clone());
         if !kind.is_boolean() {
             return Err(Problem::new(
-                text.field,
+                field,
                 format!("the result of the VRL condition is not a boolean, but: {kind}"),
             )
             .hint(r#"end with a comparison, such as `.event.code == "Yammer"`, or with `true`"#));
@@ -125,10 +129,43 @@ impl ConditionConfig {
         Ok(Condition(Kind::Vrl(Box::new(Question {
             uses_metadata: uses_metadata(&program),
             program: Arc::new(program),
-            time_zone: TimeZone::parse("UTC").unwrap_or_default(),
+            time_zone: services
+                .get::<DefaultTimeZone>()
+                .map(|zone| *zone)
+                .unwrap_or_default()
+                .0,
             runtime: Runtime::default(),
         }))))
     }
+}
+
+/// Compiles conditions, each with the option that holds it, in their order; or says everything that is wrong with them.
+pub(super) async fn compile_all(
+    conditions: Vec<(String, ConditionConfig)>,
+    services: &Services,
+) -> Result<Vec<Condition>, Vec<Problem>> {
+    let services = services.clone();
+    let compiled = tokio::task::spawn_blocking(move || {
+        let (mut compiled, mut problems) = (Vec::new(), Vec::new());
+        for (field, condition) in conditions {
+            match condition.compile_with(&field, &services) {
+                Ok(condition) => compiled.push(condition),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            Ok(compiled)
+        } else {
+            Err(problems)
+        }
+    });
+    let compiled = compiled.await;
+    compiled.map_err(|error| {
+        vec![Problem::new(
+            "",
+            format!("compiling the conditions failed: {error}"),
+        )]
+    })?
 }
 
 /// A condition that can be asked. A clone is for another thread.

@@ -1,23 +1,31 @@
 //! `type: remap`: Vector's transform of that name, with its options.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use o365_core::{
     EventBatch, Failure, LogEvent, SyncTransform, Transform, TransformOutputs, Value,
-    config::{BuildError, ComponentContext, Description, Problem, TransformConfig},
+    config::{BuildError, ComponentContext, Description, Problem, Services, TransformConfig},
 };
 use serde::Deserialize;
 use vrl::{
     compiler::{
-        CompileConfig, Program, TargetValue, TimeZone,
+        CompileConfig, ExpressionError, Program, TargetValue, TimeZone,
         runtime::{Runtime, Terminate},
     },
+    diagnostic::{DiagnosticMessage, Note},
     owned_value_path,
     value::{KeyString, ObjectMap, Secrets},
 };
 
 use super::program::{ProgramText, uses_metadata};
+use crate::time_zone::{self, DefaultTimeZone};
 
 const DROPPED: &str = "dropped";
 
@@ -34,7 +42,7 @@ pub struct RemapConfig {
     /// Files that make up the program, joined in this order.
     #[serde(default)]
     pub files: Option<Vec<String>>,
-    /// Time zone of timestamps that have none, such as `Europe/Berlin`. Default `UTC`.
+    /// Time zone of timestamps that have none, such as `Europe/Berlin`. Default: `timezone` of the configuration.
     #[serde(default)]
     pub timezone: Option<String>,
     /// Whether an event on which the program fails is dropped (to the dead letters, or to the output `dropped` with
@@ -72,33 +80,11 @@ impl RemapConfig {
         }
     }
 
-    fn program_text(&self, dir: &Path) -> Result<ProgramText, Problem> {
+    fn program(&self, dir: &Path) -> Result<ProgramText, Problem> {
         match (&self.source, &self.file, &self.files) {
-            (Some(source), None, None) => Ok(ProgramText {
-                what: "program",
-                field: "source".to_owned(),
-                text: source.clone(),
-                name: None,
-            }),
-            (None, Some(file), None) => Ok(ProgramText {
-                what: "program",
-                field: "file".to_owned(),
-                text: read(dir, file, "file")?,
-                name: Some(file.clone()),
-            }),
-            (None, None, Some(files)) if !files.is_empty() => {
-                let texts: Result<Vec<_>, _> = files
-                    .iter()
-                    .zip(0..)
-                    .map(|(file, index)| read(dir, file, &format!("files[{index}]")))
-                    .collect();
-                Ok(ProgramText {
-                    what: "program",
-                    field: "files".to_owned(),
-                    text: texts?.join("\n"),
-                    name: Some(files.join(" + ")),
-                })
-            }
+            (Some(source), None, None) => Ok(ProgramText::inline("program", "source", source)),
+            (None, Some(file), None) => ProgramText::read("file", dir, std::slice::from_ref(file), false),
+            (None, None, Some(files)) if !files.is_empty() => ProgramText::read("files", dir, files, true),
             _ => Err(
                 Problem::new("", "exactly one of `source`, `file` and `files` must be given")
                     .hint("write the program below `source: |`, or name a file"),
@@ -106,23 +92,18 @@ impl RemapConfig {
         }
     }
 
-    fn time_zone(&self) -> Result<TimeZone, Problem> {
-        let name = self.timezone.as_deref().unwrap_or("UTC");
-        TimeZone::parse(name).ok_or_else(|| {
-            Problem::new("timezone", format!("`{name}` is not a time zone"))
-                .hint("use a name like `Europe/Berlin` or `UTC`")
-        })
+    fn time_zone(&self, services: &Services) -> Result<TimeZone, Problem> {
+        match &self.timezone {
+            Some(name) => {
+                time_zone::parse(name).map_err(|error| Problem::new("timezone", error).hint(time_zone::HINT))
+            }
+            None => Ok(services
+                .get::<DefaultTimeZone>()
+                .map(|zone| *zone)
+                .unwrap_or_default()
+                .0),
+        }
     }
-}
-
-fn read(dir: &Path, file: &str, field: &str) -> Result<String, Problem> {
-    std::fs::read_to_string(dir.join(file)).map_err(|error| {
-        Problem::new(
-            field,
-            format!("cannot read `{}`: {error}", dir.join(file).display()),
-        )
-        .hint("a relative path starts at the configuration file")
-    })
 }
 
 #[async_trait]
@@ -140,8 +121,8 @@ impl TransformConfig for RemapConfig {
     }
 
     async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {
-        let program = self.program_text(&cx.config_dir);
-        let time_zone = self.time_zone();
+        let program = self.program(&cx.config_dir);
+        let time_zone = self.time_zone(&cx.services);
         let (program, time_zone) = match (program, time_zone) {
             (Ok(program), Ok(time_zone)) => (program, time_zone),
             (program, time_zone) => {
@@ -152,10 +133,17 @@ impl TransformConfig for RemapConfig {
                     .into());
             }
         };
-        // Compiling takes up to a second.
-        let compiled = tokio::task::spawn_blocking(move || program.compile(CompileConfig::default())).await;
-        let program =
-            compiled.map_err(|error| Problem::new("source", format!("compiling it failed: {error}")))??;
+        let services = cx.services.clone();
+        let compiled = tokio::task::spawn_blocking(move || {
+            let compiled = program.compile(CompileConfig::default(), &services)?;
+            Ok::<_, Problem>((program.warnings(&compiled), compiled.program))
+        });
+        let (warnings, program) = compiled
+            .await
+            .map_err(|error| Problem::new("source", format!("compiling it failed: {error}")))??;
+        if let Some(warnings) = warnings {
+            tracing::warn!(component = %cx.key, "the VRL program compiles, with warnings:\n{warnings}");
+        }
         Ok(Transform::Synchronous(Box::new(Remap {
             component: cx.key.to_string(),
             uses_metadata: uses_metadata(&program),
@@ -164,6 +152,7 @@ impl TransformConfig for RemapConfig {
             runtime: Runtime::default(),
             on_error: Fate::of(self.drop_on_error, self.reroute_dropped, Fate::Fail),
             on_abort: Fate::of(self.drop_on_abort, self.reroute_dropped, Fate::Discard),
+            failures: Arc::default(),
         })))
     }
 }
@@ -176,6 +165,26 @@ struct Remap {
     runtime: Runtime,
     on_error: Fate,
     on_abort: Fate,
+    failures: Arc<Failures>,
+}
+
+/// Events on which the program failed and that were passed on: nothing else tells of them.
+#[derive(Debug, Default)]
+struct Failures(AtomicU64);
+
+impl Failures {
+    /// Says so at the first event, and whenever there are twice as many. Not why: the message may quote the event.
+    fn count(&self, component: &str) {
+        let events = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        if events.is_power_of_two() {
+            tracing::warn!(
+                component,
+                events,
+                "the program failed, and the events were passed on unchanged; `drop_on_error: true` keeps such events \
+                 with the reason"
+            );
+        }
+    }
 }
 
 /// What becomes of an event whose program did not come to its end.
@@ -214,6 +223,7 @@ impl SyncTransform for Remap {
             program: Arc::clone(&self.program),
             time_zone: self.time_zone,
             runtime: Runtime::default(),
+            failures: Arc::clone(&self.failures),
             ..*self
         })
     }
@@ -247,9 +257,12 @@ impl Remap {
                 pass_on(event, target.value, outputs);
             }
             Err(Terminate::Abort(error)) => {
-                self.stopped(event, self.on_abort, "abort", &error.to_string(), outputs);
+                self.stopped(event, self.on_abort, "abort", &message(&error), outputs);
             }
-            Err(error @ (Terminate::Error(_) | Terminate::Interrupted)) => {
+            Err(Terminate::Error(error)) => {
+                self.stopped(event, self.on_error, "error", &message(&error), outputs);
+            }
+            Err(error @ Terminate::Interrupted) => {
                 self.stopped(event, self.on_error, "error", &error.to_string(), outputs);
             }
         }
@@ -264,7 +277,12 @@ impl Remap {
         outputs: &mut TransformOutputs,
     ) {
         match fate {
-            Fate::PassOn => outputs.push(event),
+            Fate::PassOn => {
+                if reason == "error" {
+                    self.failures.count(&self.component);
+                }
+                outputs.push(event);
+            }
             Fate::Discard => event.discard(),
             Fate::Fail => outputs.fail(event, Failure::new("program", message)),
             Fate::Reroute => {
@@ -291,6 +309,15 @@ impl Remap {
             .map(|(key, value)| (KeyString::from(key), Value::from(value)));
         Value::Object(details.collect::<ObjectMap>())
     }
+}
+
+/// What went wrong, in the words of the program's author if there are any, as Vector has it.
+fn message(error: &ExpressionError) -> String {
+    let own = error.notes().into_iter().rev().find_map(|note| match note {
+        Note::UserErrorMessage(message) => Some(message),
+        _ => None,
+    });
+    own.unwrap_or_else(|| error.to_string())
 }
 
 /// The event with its new content; a program that leaves an array makes one event of each of its members.
@@ -323,7 +350,7 @@ fn object(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use o365_core::{config::Services, testing::transform_contract};
+    use o365_core::testing::transform_contract;
 
     use super::*;
 

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
-use o365_core::{
-    ComponentKey,
-    config::{Problem, TransformConfig},
-};
+use o365_core::{ComponentKey, config::Problem};
 
 use super::{
     TestProblem,
@@ -14,7 +11,7 @@ use super::{
 };
 use crate::{
     config::nearest,
-    topology::{OutputId, Pipeline},
+    topology::{self, OutputId, Pipeline},
 };
 
 /// A test whose names have been resolved.
@@ -73,29 +70,35 @@ struct Graph<'a> {
     outputs: IndexMap<String, OutputId>,
     /// For each transform those that read from any of its outputs.
     readers: BTreeMap<ComponentKey, Vec<ComponentKey>>,
+    /// For each transform those that it reads from.
+    read: BTreeMap<ComponentKey, Vec<ComponentKey>>,
 }
 
 impl<'a> Graph<'a> {
     fn of(pipeline: &'a Pipeline) -> Self {
-        let mut outputs = IndexMap::new();
-        for (key, (_, config)) in &pipeline.transforms {
-            for output in outputs_of(key, config.as_ref()) {
-                outputs.insert(output.to_string(), output);
-            }
-        }
+        let all = topology::inputs::outputs(pipeline);
+        let outputs: IndexMap<_, _> = all
+            .iter()
+            .filter(|output| pipeline.transforms.contains_key(&output.component))
+            .map(|output| (output.to_string(), output.clone()))
+            .collect();
         let mut readers: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut read: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (key, (inputs, _)) in &pipeline.transforms {
-            for output in inputs.iter().filter_map(|input| outputs.get(input)) {
-                readers
-                    .entry(output.component.clone())
-                    .or_default()
-                    .push(key.clone());
+            let found = inputs
+                .iter()
+                .flat_map(|input| topology::inputs::matching(input, key, &all));
+            for output in found.filter(|output| pipeline.transforms.contains_key(&output.component)) {
+                let component = &output.component;
+                readers.entry(component.clone()).or_default().push(key.clone());
+                read.entry(key.clone()).or_default().push(component.clone());
             }
         }
         Self {
             pipeline,
             outputs,
             readers,
+            read,
         }
     }
 
@@ -277,18 +280,7 @@ impl<'a> Graph<'a> {
 
     /// A transform and all that its events come from.
     fn before(&self, start: &ComponentKey) -> BTreeSet<ComponentKey> {
-        walk(start, |key| {
-            let inputs = self
-                .pipeline
-                .transforms
-                .get(key)
-                .map(|(inputs, _)| inputs.as_slice());
-            let outputs = inputs
-                .into_iter()
-                .flatten()
-                .filter_map(|input| self.outputs.get(input));
-            outputs.map(|output| output.component.clone()).collect()
-        })
+        walk(start, |key| self.read.get(key).cloned().unwrap_or_default())
     }
 }
 
@@ -302,19 +294,6 @@ fn walk(start: &ComponentKey, next: impl Fn(&ComponentKey) -> Vec<ComponentKey>)
         }
     }
     seen
-}
-
-/// The default output of a transform, and the named ones.
-fn outputs_of(key: &ComponentKey, config: &dyn TransformConfig) -> impl Iterator<Item = OutputId> {
-    let ports = config
-        .describe()
-        .outputs
-        .into_iter()
-        .map(|port| Some(port.into()));
-    std::iter::once(None).chain(ports).map(|port| OutputId {
-        component: key.clone(),
-        port,
-    })
 }
 
 /// In which form an event is written.

@@ -1,10 +1,13 @@
 //! Compiles what a test is made of: its events and its conditions.
 
 use bytes::Bytes;
-use o365_core::{Document, Value, config::Problem};
+use o365_core::{
+    Document, Value,
+    config::{Problem, Services},
+};
 use serde_json::{Map, Value as Json};
 use vrl::{
-    compiler::{CompileConfig, Program, TargetValue, TimeZone, runtime::Runtime},
+    compiler::{CompileConfig, Program, TargetValue, runtime::Runtime},
     path::parse_value_path,
     value::{ObjectMap, Secrets},
 };
@@ -14,7 +17,10 @@ use super::{
     plan::Plan,
     written::{InputKind, TestInput, UnitTest},
 };
-use crate::transforms::{Condition, ConditionConfig, program::ProgramText};
+use crate::{
+    time_zone::DefaultTimeZone,
+    transforms::{Condition, ConditionConfig, program::ProgramText},
+};
 
 /// A test that can be run.
 #[derive(Debug)]
@@ -46,22 +52,25 @@ pub enum Input {
     /// As a value.
     Fields(Value),
     /// Made at each run.
-    Program(Box<Program>),
+    Program(Box<Program>, DefaultTimeZone),
 }
 
-/// Compiles every program of tests, each with its place among `tests`. Takes up to a second for each program: not for an
+/// Compiles every program of tests, each with its place among `tests`; `services` is what programs may use. Takes up to a second for each program: not for an
 /// async thread.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
-pub fn prepare(tests: Vec<(usize, (UnitTest, Plan))>) -> Result<Vec<Prepared>, Vec<TestProblem>> {
+pub fn prepare(
+    tests: Vec<(usize, (UnitTest, Plan))>,
+    services: &Services,
+) -> Result<Vec<Prepared>, Vec<TestProblem>> {
     let mut problems = Vec::new();
     let mut prepared = Vec::new();
     for (index, (test, plan)) in tests {
         let mut note = |problem| problems.push(TestProblem { test: index, problem });
         let kinds = plan.inputs.iter().map(|(_, kind)| *kind);
         let inputs = test.all_inputs().zip(kinds).filter_map(|((path, input), kind)| {
-            match prepare_input(&path, input, kind) {
+            match prepare_input(&path, input, kind, services) {
                 Ok(input) => Some((path, input)),
                 Err(problem) => {
                     note(problem);
@@ -74,7 +83,7 @@ pub fn prepare(tests: Vec<(usize, (UnitTest, Plan))>) -> Result<Vec<Prepared>, V
         for (output, number) in test.outputs.iter().zip(0..) {
             let mut asked = Vec::new();
             for (config, place) in output.conditions.iter().flatten().zip(0..) {
-                match config.compile(&format!("outputs[{number}].conditions[{place}]")) {
+                match config.compile_with(&format!("outputs[{number}].conditions[{place}]"), services) {
                     Ok(condition) => asked.push(Asked {
                         source: words(config),
                         condition,
@@ -105,19 +114,21 @@ fn words(config: &ConditionConfig) -> String {
     }
 }
 
-fn prepare_input(path: &str, input: &TestInput, kind: InputKind) -> Result<Input, Problem> {
+fn prepare_input(
+    path: &str,
+    input: &TestInput,
+    kind: InputKind,
+    services: &Services,
+) -> Result<Input, Problem> {
     match kind {
         InputKind::Raw => Ok(Input::Text(raw(input.value.as_deref().unwrap_or_default()))),
         InputKind::Log => fields(path, input.log_fields.as_ref()).map(Input::Fields),
         InputKind::Vrl => {
-            let text = ProgramText {
-                what: "program",
-                field: format!("{path}.source"),
-                text: input.source.clone().unwrap_or_default(),
-                name: None,
-            };
-            let program = text.compile(CompileConfig::default())?;
-            Ok(Input::Program(Box::new(program)))
+            let source = input.source.as_deref().unwrap_or_default();
+            let text = ProgramText::inline("program", format!("{path}.source"), source);
+            let program = text.compile(CompileConfig::default(), services)?.program;
+            let zone = services.get().map(|zone| *zone).unwrap_or_default();
+            Ok(Input::Program(Box::new(program), zone))
         }
     }
 }
@@ -157,19 +168,18 @@ impl Input {
     /// # Errors
     /// The program that makes it failed, in VRL's words.
     pub(super) fn make(&self) -> Result<Made, String> {
-        let program = match self {
+        let (program, zone) = match self {
             Self::Text(text) => return Ok((text.clone().into(), ObjectMap::new())),
             Self::Fields(value) => return Ok((value.clone().into(), ObjectMap::new())),
-            Self::Program(program) => program,
+            Self::Program(program, zone) => (program, zone),
         };
         let mut target = TargetValue {
             value: Value::Object(ObjectMap::new()),
             metadata: Value::Object(ObjectMap::new()),
             secrets: Secrets::default(),
         };
-        let utc = TimeZone::parse("UTC").unwrap_or_default();
         Runtime::default()
-            .resolve(&mut target, program, &utc)
+            .resolve(&mut target, program, &zone.0)
             .map_err(|error| error.to_string())?;
         let metadata = match target.metadata {
             Value::Object(metadata) => metadata,

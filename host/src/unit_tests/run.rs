@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     dead_letter::Target,
+    enrichment::TableConfig,
     fixtures::{letters, run::RunFailure},
+    time_zone::DefaultTimeZone,
     topology::{self, Environment, OutputId, Pipeline},
 };
 
@@ -24,11 +26,15 @@ const GRACE: Duration = Duration::from_mins(1);
 pub struct Transforms {
     configs: IndexMap<ComponentKey, (Vec<String>, Arc<dyn TransformConfig>)>,
     config_dir: PathBuf,
+    enrichment_tables: IndexMap<ComponentKey, Arc<dyn TableConfig>>,
+    timezone: DefaultTimeZone,
 }
 
 impl Transforms {
     /// Leaves `pipeline` with the same transforms.
     pub fn of(pipeline: &mut Pipeline) -> Self {
+        // A test has other names at the ends of its transforms.
+        pipeline.expand_wildcards();
         let configs: IndexMap<_, (_, Arc<dyn TransformConfig>)> = std::mem::take(&mut pipeline.transforms)
             .into_iter()
             .map(|(key, (inputs, config))| (key, (inputs, Arc::from(config))))
@@ -40,6 +46,8 @@ impl Transforms {
         Self {
             configs,
             config_dir: pipeline.config_dir.clone(),
+            enrichment_tables: pipeline.enrichment_tables.clone(),
+            timezone: pipeline.timezone,
         }
     }
 }
@@ -142,6 +150,8 @@ fn pipeline(
         // One, so that the same events come in the same order each time.
         workers: 1,
         config_dir: transforms.config_dir.clone(),
+        enrichment_tables: transforms.enrichment_tables.clone(),
+        timezone: transforms.timezone,
         data_dir,
         ..Pipeline::default()
     };

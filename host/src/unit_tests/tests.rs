@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use o365_core::{LogEvent, Value};
+use o365_core::{LogEvent, Value, config::Services};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -72,7 +72,7 @@ fn prepared(test: Json) -> Prepared {
     let test = written(test);
     let plans = plan(std::slice::from_ref(&test), &pipeline()).unwrap();
     let tests = std::iter::once(test).zip(plans).enumerate().collect();
-    prepare(tests).unwrap().remove(0)
+    prepare(tests, &Services::default()).unwrap().remove(0)
 }
 
 fn output(component: &str, port: Option<&str>) -> OutputId {
@@ -270,7 +270,11 @@ fn what_does_not_compile_is_found_in_every_test() {
     };
     let tests = vec![test(".a = ", "true"), test(".", ".a"), test(".", ".b = 1\ntrue")];
     let plans = plan(&tests, &pipeline()).unwrap();
-    let problems = prepare(tests.into_iter().zip(plans).enumerate().collect()).unwrap_err();
+    let problems = prepare(
+        tests.into_iter().zip(plans).enumerate().collect(),
+        &Services::default(),
+    )
+    .unwrap_err();
     let places: Vec<_> = problems
         .iter()
         .map(|found| (found.test, found.problem.field.as_str()))
@@ -289,7 +293,11 @@ fn what_does_not_compile_is_found_in_every_test() {
         "outputs": [{"extract_from": "first"}],
     }))];
     let plans = plan(&tests, &pipeline()).unwrap();
-    let problems = prepare(tests.into_iter().zip(plans).enumerate().collect()).unwrap_err();
+    let problems = prepare(
+        tests.into_iter().zip(plans).enumerate().collect(),
+        &Services::default(),
+    )
+    .unwrap_err();
     assert_eq!(problems[0].problem.message, "`a b` is not a path of a field");
 }
 
