@@ -11,7 +11,7 @@
 //! | `POST /api/transforms/{name}/rollback` | goes back to the component before |
 //!
 //! It shows ids and names of tenants, but no secrets and no events. It listens on this machine unless the configuration says
-//! otherwise; [`guard`] says who may do what.
+//! otherwise; `guard.rs` says who may do what.
 
 mod guard;
 mod transforms;
