@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use o365_core::{Clock, ComponentKey, RunMode, ShutdownSignal, SystemClock, config::Problem};
+use o365_core::{
+    Clock, ComponentKey, RunMode, SensitiveString, ShutdownSignal, SystemClock, config::Problem,
+};
 use o365_source::O365AuditConfig;
 
 use super::Failed;
@@ -15,7 +17,7 @@ use crate::{
     config::{self, ApiConfig, Config, ConfigErrors, ConfigProblem},
     dead_letter::Target,
     registry::registry,
-    topology::{BuildFailure, Environment, Pipeline, Plan, PlanProblem, plan},
+    topology::{BuildFailure, Environment, Pipeline, Place, Plan, PlanProblem, plan},
     unit_tests::{self, TestProblem, UnitTest, prepare::Prepared},
     wasm::{Slot, WasmConfig, WasmEngine},
 };
@@ -32,6 +34,11 @@ pub(super) struct Loaded {
 pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     let env = |name: &str| std::env::var(name).ok();
     let mut config = config::load(path, &env, &registry()).map_err(|errors| render(&errors))?;
+    if config.api.token.as_ref().is_some_and(SensitiveString::is_empty) {
+        let hint = Some("leave it out, or set one");
+        let problem = config.locate_path("api.token", "the token is empty", hint);
+        return Err(render(&ConfigErrors::from_problems(vec![problem])));
+    }
     let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
     let pipeline = Pipeline {
         sources: std::mem::take(&mut config.sources)
@@ -187,8 +194,12 @@ impl Loaded {
     fn locate_plan(&self, problem: &PlanProblem) -> ConfigProblem {
         match &problem.component {
             Some(key) => {
-                self.config
-                    .locate_input(key, problem.input, &problem.message, problem.hint.as_deref())
+                let (message, hint) = (&problem.message, problem.hint.as_deref());
+                match problem.place {
+                    Place::Component => self.config.locate_component(key, message, hint),
+                    Place::Inputs => self.config.locate_input(key, None, message, hint),
+                    Place::Input(index) => self.config.locate_input(key, Some(index), message, hint),
+                }
             }
             None => self
                 .config

@@ -23,6 +23,11 @@ impl Config {
         )
     }
 
+    /// The place of a component's name.
+    pub fn locate_component(&self, key: &ComponentKey, message: &str, hint: Option<&str>) -> ConfigProblem {
+        self.problem(&self.component_path(key), None, message, hint)
+    }
+
     /// The place of an input of a component, or of all of its inputs. Without any it is the component's name.
     pub fn locate_input(
         &self,

@@ -25,7 +25,7 @@ use o365_core::{
     ComponentKey,
     config::{SinkConfig, SourceConfig, TransformConfig},
 };
-pub use plan::{Plan, PlanProblem, plan};
+pub use plan::{Place, Plan, PlanProblem, plan};
 pub use run::{RunError, Topology};
 
 use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};

@@ -8,6 +8,7 @@ use super::{
     OutputId, Pipeline,
     inputs::{is_wildcard, matching, outputs},
 };
+use crate::config::nearest;
 
 /// A pipeline whose names have been resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,12 +24,23 @@ pub struct Plan {
 pub struct PlanProblem {
     /// The component, or none for the pipeline itself.
     pub component: Option<ComponentKey>,
-    /// Whether the problem is in the component's `inputs`, and at which place.
-    pub input: Option<usize>,
+    /// Where in the component.
+    pub place: Place,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+/// Where a problem of a component is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is the component as a whole.
+    Component,
+    /// Its `inputs`.
+    Inputs,
+    /// One of them.
+    Input(usize),
 }
 
 /// Resolves the inputs of every component.
@@ -42,7 +54,7 @@ pub fn plan(pipeline: &Pipeline) -> Result<Plan, Vec<PlanProblem>> {
         if inputs.is_empty() {
             problems.push(PlanProblem {
                 component: Some(key.clone()),
-                input: None,
+                place: Place::Inputs,
                 message: "has no inputs".to_owned(),
                 hint: Some("name the component that it reads from: `inputs: [name]`".to_owned()),
             });
@@ -51,11 +63,11 @@ pub fn plan(pipeline: &Pipeline) -> Result<Plan, Vec<PlanProblem>> {
         for (index, input) in inputs.iter().enumerate() {
             let mut found = matching(input, key, &outputs).peekable();
             if found.peek().is_none() {
-                problems.push(unknown_input(key, index, input, &outputs));
+                problems.push(unknown_input(pipeline, key, index, input, &outputs));
             } else if !is_wildcard(input) && !named.insert(input) {
                 problems.push(PlanProblem {
                     component: Some(key.clone()),
-                    input: Some(index),
+                    place: Place::Input(index),
                     message: format!("reads from `{input}` twice"),
                     hint: Some("name each input once".to_owned()),
                 });
@@ -84,7 +96,7 @@ pub fn plan(pipeline: &Pipeline) -> Result<Plan, Vec<PlanProblem>> {
 fn missing_ends(pipeline: &Pipeline) -> Vec<PlanProblem> {
     let whole = |message: &str, hint: &str| PlanProblem {
         component: None,
-        input: None,
+        place: Place::Component,
         message: message.to_owned(),
         hint: Some(hint.to_owned()),
     };
@@ -104,17 +116,55 @@ fn missing_ends(pipeline: &Pipeline) -> Vec<PlanProblem> {
     problems
 }
 
-fn unknown_input(key: &ComponentKey, index: usize, input: &str, outputs: &[OutputId]) -> PlanProblem {
-    let names: Vec<_> = outputs.iter().map(|output| format!("`{output}`")).collect();
+fn unknown_input(
+    pipeline: &Pipeline,
+    key: &ComponentKey,
+    index: usize,
+    input: &str,
+    outputs: &[OutputId],
+) -> PlanProblem {
+    let names: Vec<_> = outputs.iter().map(ToString::to_string).collect();
+    let known = || {
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!("the outputs are {}", names.join(", "))
+    };
+    let of = |port: &str, output: &str| {
+        let is_remap = pipeline
+            .transforms
+            .get(&ComponentKey::from(output))
+            .is_some_and(|(_, config)| config.describe().component_type == "remap");
+        (port == "dropped" && is_remap).then(|| {
+            format!(
+                "`{output}` has this output with `reroute_dropped: true`; {}",
+                known()
+            )
+        })
+    };
+    let (message, hint) = if is_wildcard(input) {
+        (format!("no output fits `{input}`"), known())
+    } else if pipeline.sinks.contains_key(&ComponentKey::from(input)) {
+        (
+            format!("`{input}` is a sink, and nothing comes out of a sink"),
+            known(),
+        )
+    } else {
+        let hint = input
+            .rsplit_once('.')
+            .and_then(|(output, port)| of(port, output))
+            .or_else(|| {
+                let meant = nearest(input, names.iter().map(String::as_str))?;
+                Some(format!("did you mean `{meant}`? {}", known()))
+            });
+        (
+            format!("there is no output `{input}`"),
+            hint.unwrap_or_else(known),
+        )
+    };
     PlanProblem {
         component: Some(key.clone()),
-        input: Some(index),
-        message: if is_wildcard(input) {
-            format!("no output fits `{input}`")
-        } else {
-            format!("there is no output `{input}`")
-        },
-        hint: Some(format!("the outputs are {}", names.join(", "))),
+        place: Place::Input(index),
+        message,
+        hint: Some(hint),
     }
 }
 
@@ -125,7 +175,7 @@ fn unread_sources(pipeline: &Pipeline, plan: &Plan) -> Vec<PlanProblem> {
     unread
         .map(|key| PlanProblem {
             component: Some(key.clone()),
-            input: None,
+            place: Place::Component,
             message: "nothing reads from this source: its events would be lost".to_owned(),
             hint: Some(format!(
                 "add `{key}` to the `inputs` of a transform or sink, or remove the source"
@@ -147,7 +197,7 @@ fn cycle(plan: &Plan) -> Option<PlanProblem> {
         let names: Vec<_> = path.iter().map(|key| format!("`{key}`")).collect();
         Some(PlanProblem {
             component: path.first().map(|key| (*key).clone()),
-            input: None,
+            place: Place::Inputs,
             message: format!("the inputs form a cycle: {}", names.join(" -> ")),
             hint: Some("events must flow in one direction: remove one of these inputs".to_owned()),
         })
