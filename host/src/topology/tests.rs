@@ -344,7 +344,7 @@ fn a_route_has_only_the_outputs_that_it_names() {
     assert_eq!(problems[0].message, "there is no output `split`");
     assert_eq!(
         problems[0].hint.as_deref(),
-        Some("the outputs are `in`, `split.a`, `split._unmatched`")
+        Some("did you mean `split.a`? the outputs are `in`, `split.a`, `split._unmatched`")
     );
     pipeline.sinks[0].0.remove(0);
     let unread: Vec<_> = plan(&pipeline)
