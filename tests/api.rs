@@ -68,7 +68,7 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
 }
 
 /// Samples by their text before the value.
-fn samples(text: &str) -> BTreeMap<&str, f64> {
+pub(crate) fn samples(text: &str) -> BTreeMap<&str, f64> {
     assert!(text.ends_with("# EOF\n"), "{text}");
     text.lines()
         .filter(|line| !line.starts_with('#'))
@@ -80,7 +80,7 @@ fn samples(text: &str) -> BTreeMap<&str, f64> {
 }
 
 /// The sum over all samples of a name.
-fn sum(samples: &BTreeMap<&str, f64>, name: &str) -> f64 {
+pub(crate) fn sum(samples: &BTreeMap<&str, f64>, name: &str) -> f64 {
     let of = samples
         .iter()
         .filter(|(key, _)| key.split('{').next() == Some(name));

@@ -16,6 +16,7 @@ mod support;
 mod api;
 mod backfill;
 mod bad_input;
+mod balance;
 mod check;
 mod component;
 mod demo;

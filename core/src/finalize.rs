@@ -20,6 +20,8 @@ use std::sync::{
 
 use tokio::sync::oneshot;
 
+use crate::account::Account;
+
 /// How the journey of an event, or of all events of a batch, ended.
 ///
 /// The order is the lattice: of two statuses the greater one is kept. `Errored` is the greatest, since one event that
@@ -76,6 +78,7 @@ pub struct BatchNotifier {
 struct Shared {
     status: AtomicU8,
     notify: Option<oneshot::Sender<EventStatus>>,
+    account: Option<Arc<Account>>,
 }
 
 impl Drop for Shared {
@@ -92,10 +95,20 @@ impl BatchNotifier {
     ///
     /// A batch that gets no event at all ends as `Dropped`, which is final: an empty blob is done.
     pub fn new() -> (Self, BatchStatusReceiver) {
+        Self::with(None)
+    }
+
+    /// The same for a source whose events are counted.
+    pub fn accounted(account: Arc<Account>) -> (Self, BatchStatusReceiver) {
+        Self::with(Some(account))
+    }
+
+    fn with(account: Option<Arc<Account>>) -> (Self, BatchStatusReceiver) {
         let (notify, receiver) = oneshot::channel();
         let shared = Shared {
             status: AtomicU8::new(EventStatus::Dropped as u8),
             notify: Some(notify),
+            account,
         };
         (
             Self {
@@ -107,6 +120,9 @@ impl BatchNotifier {
 
     /// A finalizer for one event of the batch.
     pub fn finalizer(&self) -> EventFinalizer {
+        if let Some(account) = &self.shared.account {
+            account.begin();
+        }
         EventFinalizer {
             status: None,
             shared: Arc::clone(&self.shared),
@@ -144,6 +160,9 @@ impl EventFinalizer {
 
 impl Clone for EventFinalizer {
     fn clone(&self) -> Self {
+        if let Some(account) = &self.shared.account {
+            account.copy();
+        }
         Self {
             status: self.status,
             shared: Arc::clone(&self.shared),
@@ -154,6 +173,9 @@ impl Clone for EventFinalizer {
 impl Drop for EventFinalizer {
     fn drop(&mut self) {
         let status = self.status.unwrap_or(EventStatus::Errored);
+        if let Some(account) = &self.shared.account {
+            account.end(status);
+        }
         self.shared.status.fetch_max(status as u8, Ordering::AcqRel);
     }
 }

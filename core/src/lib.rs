@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod account;
 mod buffer;
 mod clock;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod testing;
 mod traffic;
 mod transform;
 
+pub use account::Account;
 pub use buffer::{BatchReceiver, BatchSender, Capacity, Closed, channel};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{Document, EventBatch, EventMetadata, InvalidDocument, LogEvent, Origin};

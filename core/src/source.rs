@@ -6,9 +6,11 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     ComponentError,
+    account::Account,
     buffer::{BatchSender, Closed},
     clock::Clock,
     event::EventBatch,
+    finalize::{BatchNotifier, BatchStatusReceiver},
     key::ComponentKey,
     shutdown::ShutdownSignal,
     traffic::Traffic,
@@ -52,6 +54,7 @@ pub struct SourceContext {
 pub struct SourceSender {
     sender: BatchSender,
     sent: Arc<Traffic>,
+    account: Arc<Account>,
 }
 
 impl SourceSender {
@@ -60,7 +63,18 @@ impl SourceSender {
         Self {
             sender,
             sent: Arc::default(),
+            account: Arc::default(),
         }
+    }
+
+    /// A notifier for a piece of work whose events go out here: what becomes of them is counted.
+    pub fn notifier(&self) -> (BatchNotifier, BatchStatusReceiver) {
+        BatchNotifier::accounted(Arc::clone(&self.account))
+    }
+
+    /// What became of the events of all [notifiers](Self::notifier), of all clones together.
+    pub fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
     }
 
     /// What was sent, by all clones together.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use o365_core::EventStatus;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::{Family, Labels};
@@ -35,6 +36,34 @@ const BUFFER_EVENTS: Family = Family::gauge(
     "Events that wait before a transform or a sink",
 );
 const BUFFER_BYTES: Family = Family::gauge("buffer_byte_size", COMPONENT, "Bytes of these events");
+const SOURCE: &[&str] = &["component_id"];
+
+const BEGUN: Family = Family::counter(
+    "source_events",
+    SOURCE,
+    "Events that a source has made. With the copies, it is the sum of those that have ended and those in flight",
+);
+const COPIED: Family = Family::counter(
+    "source_event_copies",
+    SOURCE,
+    "Copies of these events, as they are made where several components read from one",
+);
+const ENDED: Family = Family::counter(
+    "source_events_ended",
+    &["component_id", "status"],
+    "Events and copies whose journey has ended: `delivered`, `dropped` on purpose, `rejected` (a dead letter) or `errored` (they will be sent again)",
+);
+const IN_FLIGHT: Family = Family::gauge(
+    "source_events_in_flight",
+    SOURCE,
+    "Events and copies that are on their way",
+);
+const STATUSES: [(EventStatus, &str); 4] = [
+    (EventStatus::Delivered, "delivered"),
+    (EventStatus::Dropped, "dropped"),
+    (EventStatus::Rejected, "rejected"),
+    (EventStatus::Errored, "errored"),
+];
 const DEAD_LETTERS: Family = Family::counter(
     "dead_letters",
     &[],
@@ -49,6 +78,10 @@ pub(super) fn families() -> Vec<Family> {
         SENT_BYTES,
         BUFFER_EVENTS,
         BUFFER_BYTES,
+        BEGUN,
+        COPIED,
+        ENDED,
+        IN_FLIGHT,
         DEAD_LETTERS,
     ]
 }
@@ -110,6 +143,37 @@ impl Collector for Components {
         self.write(&BUFFER_BYTES, encoder, |meter| {
             Some(meter.input.as_ref()?.waiting().1)
         })?;
+        let accounts: Vec<_> = self
+            .meters
+            .iter()
+            .filter_map(|meter| Some((meter.component.as_str(), meter.account.as_ref()?)))
+            .collect();
+        let of_source = |id| vec![("component_id", id)];
+        BEGUN.write(
+            encoder,
+            accounts
+                .iter()
+                .map(|(id, account)| (of_source(*id), account.begun() as f64)),
+        )?;
+        COPIED.write(
+            encoder,
+            accounts
+                .iter()
+                .map(|(id, account)| (of_source(*id), account.copied() as f64)),
+        )?;
+        let ended = accounts.iter().flat_map(|(id, account)| {
+            STATUSES.map(|(status, name)| {
+                let labels = vec![("component_id", *id), ("status", name)];
+                (labels, account.ended(status) as f64)
+            })
+        });
+        ENDED.write(encoder, ended)?;
+        IN_FLIGHT.write(
+            encoder,
+            accounts
+                .iter()
+                .map(|(id, account)| (of_source(*id), account.in_flight() as f64)),
+        )?;
         DEAD_LETTERS.write(encoder, [(Vec::new(), (self.letters)() as f64)])
     }
 }

@@ -7,7 +7,7 @@
 use std::{io::Read, sync::Arc, thread};
 
 use bytes::{Buf, Bytes, BytesMut};
-use o365_core::{BatchNotifier, ComponentError, EventBatch, EventMetadata, LogEvent, Origin, SourceContext};
+use o365_core::{ComponentError, EventBatch, EventMetadata, LogEvent, Origin, SourceContext};
 use tokio::sync::mpsc;
 
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -35,7 +35,7 @@ pub(super) async fn send_lines(
         file: Some(name.to_owned()),
         ..Origin::default()
     });
-    let (notifier, status) = BatchNotifier::new();
+    let (notifier, status) = cx.out.notifier();
     let mut index = 0;
     let mut failed = None;
     loop {

@@ -228,7 +228,7 @@ impl Builder<'_> {
                 (sender, Some((receiver, fanout)))
             };
             let out = SourceSender::new(out);
-            meters.add_source(key, config.describe().component_type, out.traffic());
+            meters.add_source(key, config.describe().component_type, &out);
             let cx = SourceContext {
                 key: key.clone(),
                 out,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use o365_core::{BatchReceiver, ComponentKey, Traffic};
+use o365_core::{Account, BatchReceiver, ComponentKey, SourceSender, Traffic};
 
 use super::Pipeline;
 
@@ -41,6 +41,8 @@ pub struct Meter {
     pub input: Option<Input>,
     /// What it sent, over all of its outputs; sinks have none.
     pub sent: Option<Arc<Traffic>>,
+    /// What became of its events; only sources have it.
+    pub account: Option<Arc<Account>>,
 }
 
 /// The channel before a component.
@@ -87,6 +89,7 @@ impl Meters {
                 Input { entered, received }
             }),
             sent: (kind == ComponentKind::Transform).then(Arc::default),
+            account: None,
         });
         Self(meters.collect())
     }
@@ -95,14 +98,15 @@ impl Meters {
         &mut self,
         key: &ComponentKey,
         component_type: &'static str,
-        sent: Arc<Traffic>,
+        out: &SourceSender,
     ) {
         self.0.push(Meter {
             component: key.clone(),
             kind: ComponentKind::Source,
             component_type,
             input: None,
-            sent: Some(sent),
+            sent: Some(out.traffic()),
+            account: Some(out.account()),
         });
     }
 

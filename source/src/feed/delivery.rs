@@ -75,7 +75,7 @@ async fn attempt(feed: &Feed, blob: &PendingBlob, out: SourceSender) -> Result<O
     if !split.oddities.is_empty() {
         telemetry::blob_odd(&feed.key, &blob.content_id, &split.oddities);
     }
-    let (notifier, status) = BatchNotifier::new();
+    let (notifier, status) = out.notifier();
     let mut sending = Sending {
         feed,
         out: Some(out),
