@@ -137,6 +137,21 @@ async fn a_running_pipeline_shows_how_it_is_doing() {
     assert_eq!((status, body.as_str()), (200, r#"{"status":"ok","alarms":[]}"#));
     assert_eq!(get(address, "/ready").await.0, 200);
     assert_eq!(get(address, "/nothing").await.0, 404);
+
+    let (status, _, body) = get(address, "/api/feeds").await;
+    assert_eq!(status, 200);
+    assert!(!body.contains(lab.secret()), "the secret is in the feeds");
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let source = &answer["sources"][0];
+    assert_eq!(source["id"], "o365");
+    let feeds = source["feeds"].as_array().unwrap();
+    let sent: u64 = feeds
+        .iter()
+        .map(|feed| feed["events_sent"].as_u64().unwrap())
+        .sum();
+    assert_eq!((feeds.len(), sent), (10, 300), "{body}");
+    assert!(feeds.iter().all(|feed| feed["failure"].is_null()), "{body}");
+    assert_eq!(source["tenants"].as_array().unwrap().len(), 2);
     assert_eq!(terminate(&mut child).await, Some(0));
 }
 

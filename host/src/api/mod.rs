@@ -5,6 +5,7 @@
 //! | `GET /health` | 200 as long as the process answers; JSON with `status`, `ok` or `degraded`, and the alarms |
 //! | `GET /ready` | 200 while the pipeline takes events, 503 from the moment that it is told to stop |
 //! | `GET /metrics` | [`crate::metrics`] |
+//! | `GET /api/feeds` | the feeds of Office 365 sources: how far each is, what fails and why |
 //! | `GET /api/transforms` | the WebAssembly components |
 //! | `POST /api/transforms/{name}/reload` | reads a component's file again; 422 if it is refused |
 //! | `POST /api/transforms/{name}/promote` | lets the candidate of a shadow run take over |
@@ -13,6 +14,7 @@
 //! It shows ids and names of tenants, but no secrets and no events. It listens on this machine unless the configuration says
 //! otherwise; `guard.rs` says who may do what.
 
+mod feeds;
 mod guard;
 mod transforms;
 
@@ -104,6 +106,7 @@ impl Bound {
             .route("/health", get(health))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
+            .route("/api/feeds", get(feeds::list))
             .with_state((shown, self.guard.clone()))
             .merge(transforms)
             .layer(middleware::from_fn_with_state(self.guard, guard::check));
