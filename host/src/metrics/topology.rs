@@ -5,7 +5,10 @@ use std::fmt;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::{Family, Labels};
-use crate::topology::{Meter, Topology};
+use crate::{
+    dead_letter::Usage,
+    topology::{Meter, Topology},
+};
 
 const COMPONENT: &[&str] = &["component_id", "component_kind", "component_type"];
 
@@ -38,7 +41,17 @@ const BUFFER_BYTES: Family = Family::gauge("buffer_byte_size", COMPONENT, "Bytes
 const DEAD_LETTERS: Family = Family::counter(
     "dead_letters",
     &[],
-    "Events that could not be processed and are kept in `<data_dir>/dead-letters`",
+    "Events that could not be processed and are kept as dead letters",
+);
+const DEAD_LETTER_BYTES: Family = Family::gauge(
+    "dead_letter_bytes",
+    &[],
+    "Bytes of the dead letters on disk that have not been replayed",
+);
+const DEAD_LETTER_MAX_BYTES: Family = Family::gauge(
+    "dead_letter_max_bytes",
+    &[],
+    "Bytes that they may have (`dead_letter.max_bytes`): one more letter ends the pipeline",
 );
 
 pub(super) fn families() -> Vec<Family> {
@@ -50,6 +63,8 @@ pub(super) fn families() -> Vec<Family> {
         BUFFER_EVENTS,
         BUFFER_BYTES,
         DEAD_LETTERS,
+        DEAD_LETTER_BYTES,
+        DEAD_LETTER_MAX_BYTES,
     ]
 }
 
@@ -57,6 +72,7 @@ pub(super) fn families() -> Vec<Family> {
 pub(super) struct Components {
     meters: Vec<Meter>,
     letters: Box<dyn Fn() -> u64 + Send + Sync>,
+    usage: Box<dyn Fn() -> Option<Usage> + Send + Sync>,
 }
 
 impl fmt::Debug for Components {
@@ -72,6 +88,7 @@ impl Components {
         Self {
             meters: topology.meters(),
             letters: Box::new(topology.letters_written()),
+            usage: Box::new(topology.letters_usage()),
         }
     }
 
@@ -110,6 +127,10 @@ impl Collector for Components {
         self.write(&BUFFER_BYTES, encoder, |meter| {
             Some(meter.input.as_ref()?.waiting().1)
         })?;
-        DEAD_LETTERS.write(encoder, [(Vec::new(), (self.letters)() as f64)])
+        DEAD_LETTERS.write(encoder, [(Vec::new(), (self.letters)() as f64)])?;
+        let usage = (self.usage)();
+        let sample = |bytes: u64| (Vec::new(), bytes as f64);
+        DEAD_LETTER_BYTES.write(encoder, usage.map(|usage| sample(usage.used)))?;
+        DEAD_LETTER_MAX_BYTES.write(encoder, usage.map(|usage| sample(usage.max)))
     }
 }

@@ -1,16 +1,72 @@
-//! A pipeline with other ends: its transforms between one source and one sink, or with an end where it has none.
+//! A pipeline with other ends: its transforms between one source and one sink, with an end where it has none, or with events
+//! that enter in the middle.
 
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use o365_core::config::{SinkConfig, SourceConfig};
+use o365_core::{
+    ComponentKey,
+    config::{SinkConfig, SourceConfig},
+};
 
 use super::{
     Pipeline,
     inputs::{matching, outputs},
 };
 
+/// The name of a source whose events enter at a component. No configuration can have it.
+pub(crate) fn entry(at: &ComponentKey) -> ComponentKey {
+    ComponentKey::new(format!("(inserted at {at})"))
+}
+
+/// The inputs of `reader` when only `kept` is left of a pipeline, and events enter at some components.
+pub(crate) fn inputs_within(
+    reader: &ComponentKey,
+    inputs: &[String],
+    kept: &BTreeSet<ComponentKey>,
+    enters: bool,
+) -> Vec<String> {
+    let within = inputs.iter().filter(|input| kept.contains(&component(input)));
+    let entry = enters.then(|| entry(reader).to_string());
+    within.cloned().chain(entry).collect()
+}
+
+/// The component of an input, which may name an output of it.
+fn component(input: &str) -> ComponentKey {
+    ComponentKey::from(input.split_once('.').map_or(input, |(key, _)| key))
+}
+
 impl Pipeline {
+    /// Leaves out the sources, and everything that no event reaches that enters at one of `entries`, transforms or sinks. Each of
+    /// them then reads from a source with the name [`entry`], which the caller adds.
+    pub fn enter_at(&mut self, entries: &BTreeSet<ComponentKey>) {
+        // Their names are still those that wildcards mean.
+        self.expand_wildcards();
+        self.sources.clear();
+        let mut kept = entries.clone();
+        loop {
+            let transforms = self.transforms.iter().map(|(key, (inputs, _))| (key, inputs));
+            let readers = transforms.chain(self.sinks.iter().map(|(key, (inputs, _))| (key, inputs)));
+            let reached: Vec<_> = readers
+                .filter(|(key, _)| !kept.contains(*key))
+                .filter(|(_, inputs)| inputs.iter().any(|input| kept.contains(&component(input))))
+                .map(|(key, _)| key.clone())
+                .collect();
+            if reached.is_empty() {
+                break;
+            }
+            kept.extend(reached);
+        }
+        self.transforms.retain(|key, _| kept.contains(key));
+        self.sinks.retain(|key, _| kept.contains(key));
+        for (key, (inputs, _)) in &mut self.transforms {
+            *inputs = inputs_within(key, inputs, &kept, entries.contains(key));
+        }
+        for (key, (inputs, _)) in &mut self.sinks {
+            *inputs = inputs_within(key, inputs, &kept, entries.contains(key));
+        }
+    }
+
     /// Replaces every source by one and all sinks by one. No configuration can have components with names in
     /// parentheses.
     #[must_use]

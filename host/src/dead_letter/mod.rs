@@ -1,25 +1,39 @@
-//! Dead letters: events that a transform or a sink gave up on, kept for ever until a person looks at them.
+//! Dead letters: events that a transform gave up on, kept for ever until a person looks at them.
 //!
-//! One JSON object a line: when, which component, the kind and reason of the failure, where the event came from, and
-//! the original. A letter is on disk (fsync) before its event counts as dealt with; if it cannot be written, the
-//! event counts as not delivered, its source sends it again, and the pipeline ends with the reason.
+//! ```text
+//! stage ── DeadLetters ── queue ──► Writer ──► Folder: files by day and number, with a limit
+//!                                                 │
+//!                component <── Replayed (source) <┘  `o365-host replay`, when the cause has been repaired
+//! ```
+//!
+//! One JSON object a line ([`letter`]): when, which component, the kind and reason of the failure, where the event came from,
+//! and the original. A letter is on disk (fsync) before its event counts as dealt with; if it cannot be written, or the
+//! folder is full ([`folder`]), the event counts as not delivered, its source sends it again, and the pipeline ends with the
+//! reason. Nothing is ever deleted or dropped. [`replay`] reads letters and lets their events enter where they failed.
+
+mod folder;
+mod letter;
+mod options;
+pub mod replay;
 
 use std::{
-    path::{Path, PathBuf},
+    io::Write,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use folder::Folder;
+
+pub use letter::Letter;
 use o365_core::{Clock, ComponentError, ComponentKey, EventStatus, FailedEvent};
-use serde_json::{Map, Value, json};
-use tokio::{
-    fs::{File, OpenOptions},
-    io::AsyncWriteExt,
-    sync::mpsc,
-};
+pub use options::{DeadLetterConfig, FolderOptions};
+use tokio::sync::mpsc;
 use tracing::warn;
+
+use crate::append::Appender;
 
 /// Batches of letters that may wait for the disk.
 const QUEUE: usize = 16;
@@ -27,8 +41,8 @@ const QUEUE: usize = 16;
 /// Where letters go.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// A file for each day below this directory: `dead-letters-2026-11-25.ndjson`.
-    Directory(PathBuf),
+    /// Files in a folder, as the configuration says.
+    Folder(FolderOptions),
     /// One file, appended to.
     File(PathBuf),
     /// The process's standard error, for commands that a person runs by hand.
@@ -40,6 +54,16 @@ pub enum Target {
 pub struct DeadLetters {
     sender: mpsc::Sender<Letters>,
     count: Arc<AtomicU64>,
+    folder: Option<FolderOptions>,
+}
+
+/// How full the folder is, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// What its letters have.
+    pub used: u64,
+    /// What they may have.
+    pub max: u64,
 }
 
 #[derive(Debug)]
@@ -53,17 +77,26 @@ impl DeadLetters {
     pub fn new(target: Target, clock: Arc<dyn Clock>) -> (Self, Writer) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let count = Arc::new(AtomicU64::new(0));
+        let folder = match &target {
+            Target::Folder(options) => Some(options.clone()),
+            Target::File(_) | Target::Stderr => None,
+        };
+        let place = match target {
+            Target::Folder(options) => Place::Folder(Folder::new(options)),
+            Target::File(path) => Place::File { path, open: None },
+            Target::Stderr => Place::Stderr,
+        };
         (
             Self {
                 sender,
                 count: Arc::clone(&count),
+                folder,
             },
             Writer {
                 receiver,
-                target,
+                place: Some(place),
                 clock,
                 count,
-                open: None,
             },
         )
     }
@@ -88,16 +121,35 @@ impl DeadLetters {
         let count = Arc::clone(&self.count);
         move || count.load(Ordering::Relaxed)
     }
+
+    /// How full the folder is now, without a handle. Nothing if letters go elsewhere or it cannot be looked at.
+    pub fn usage(&self) -> impl Fn() -> Option<Usage> + Send + Sync + use<> {
+        let folder = self.folder.clone();
+        move || {
+            let folder = folder.as_ref()?;
+            Some(Usage {
+                used: folder::used(folder).ok()?,
+                max: folder.max_bytes.0,
+            })
+        }
+    }
 }
 
 /// Writes letters until every handle is gone.
 #[derive(Debug)]
 pub struct Writer {
     receiver: mpsc::Receiver<Letters>,
-    target: Target,
+    /// Nothing while a thread is writing to it.
+    place: Option<Place>,
     clock: Arc<dyn Clock>,
     count: Arc<AtomicU64>,
-    open: Option<(PathBuf, File)>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(Folder),
+    File { path: PathBuf, open: Option<Appender> },
+    Stderr,
 }
 
 impl Writer {
@@ -108,90 +160,67 @@ impl Writer {
                 component,
                 mut failed,
             } = letters;
+            let now = self.clock.now();
             let mut text = Vec::new();
             for failed in &mut failed {
-                warn!(%component, kind = failed.failure.kind, reason = %failed.failure.reason, "event kept as a dead letter");
-                let letter = letter(&component, failed, &*self.clock);
+                let letter = letter::write(&component, failed, now);
                 text.extend_from_slice(letter.to_string().as_bytes());
                 text.push(b'\n');
             }
-            self.write(&text).await?;
+            self.write(text, now.format("%Y-%m-%d").to_string()).await?;
             self.count.fetch_add(failed.len() as u64, Ordering::Relaxed);
             for failed in failed {
+                warn!(%component, kind = failed.failure.kind, reason = %failed.failure.reason, "event kept as a dead letter");
                 failed.event.finish(EventStatus::Rejected);
             }
         }
         Ok(())
     }
 
-    async fn write(&mut self, text: &[u8]) -> Result<(), ComponentError> {
-        let path = match &self.target {
-            Target::Stderr => {
-                let mut stderr = tokio::io::stderr();
-                stderr.write_all(text).await?;
-                return Ok(stderr.flush().await?);
-            }
-            Target::File(path) => path.clone(),
-            Target::Directory(dir) => dir.join(format!(
-                "dead-letters-{}.ndjson",
-                self.clock.now().format("%Y-%m-%d")
-            )),
-        };
-        let failed = |error: std::io::Error| -> ComponentError {
-            format!("writing the dead-letter file `{}` failed: {error}; free some space or fix its permissions, then \
-                     start again: the events will be fetched again", path.display())
-            .into()
-        };
-        if self.open.as_ref().is_none_or(|(open, _)| *open != path) {
-            self.open = Some((path.clone(), open(&path).await.map_err(failed)?));
-        }
-        if let Some((_, file)) = &mut self.open {
-            file.write_all(text).await.map_err(failed)?;
-            file.flush().await.map_err(failed)?;
-            file.sync_data().await.map_err(failed)?;
+    async fn write(&mut self, text: Vec<u8>, day: String) -> Result<(), ComponentError> {
+        if let Some(mut place) = self.place.take() {
+            let write = move || place.write(&text, &day).map(|()| place);
+            self.place = Some(tokio::task::spawn_blocking(write).await??);
         }
         Ok(())
     }
 }
 
-async fn open(path: &Path) -> std::io::Result<File> {
-    if let Some(dir) = path.parent() {
-        tokio::fs::create_dir_all(dir).await?;
+impl Place {
+    /// On disk when it returns.
+    fn write(&mut self, text: &[u8], day: &str) -> Result<(), ComponentError> {
+        match self {
+            Self::Stderr => {
+                let mut stderr = std::io::stderr().lock();
+                stderr.write_all(text)?;
+                Ok(stderr.flush()?)
+            }
+            Self::Folder(folder) => folder.write(text, day),
+            Self::File { path, open } => {
+                let mut append = || -> std::io::Result<()> {
+                    let file = match open {
+                        Some(file) => file,
+                        None => open.insert(Appender::open(path)?),
+                    };
+                    file.append(text)
+                };
+                append().map_err(|error| {
+                    format!(
+                        "writing the dead-letter file `{}` failed: {error}; free some space or fix its permissions, then \
+                         start again: the events will be fetched again",
+                        path.display()
+                    )
+                    .into()
+                })
+            }
+        }
     }
-    OpenOptions::new().create(true).append(true).open(path).await
-}
-
-fn letter(component: &ComponentKey, failed: &mut FailedEvent, clock: &dyn Clock) -> Value {
-    let original = failed.event.to_bytes();
-    let metadata = failed.event.metadata();
-    let mut letter = Map::new();
-    letter.insert(
-        "timestamp".to_owned(),
-        json!(clock.now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
-    );
-    letter.insert("component".to_owned(), json!(component));
-    letter.insert("kind".to_owned(), json!(failed.failure.kind));
-    letter.insert("reason".to_owned(), json!(failed.failure.reason));
-    letter.extend(
-        failed
-            .failure
-            .details
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), json!(value))),
-    );
-    letter.insert("origin".to_owned(), json!(&**metadata.origin()));
-    letter.insert("index".to_owned(), json!(metadata.index()));
-    match std::str::from_utf8(&original) {
-        Ok(text) => letter.insert("original".to_owned(), json!(text)),
-        // Not text: hex keeps every byte.
-        Err(_) => letter.insert("original_hex".to_owned(), json!(crate::wasm::hex(&original))),
-    };
-    Value::Object(letter)
 }
 
 #[cfg(test)]
 mod tests {
     use o365_core::{Failure, SystemClock, testing::tracked_batch};
+    use serde_json::Value;
 
     use super::*;
 
