@@ -8,9 +8,9 @@ use std::{
 
 use o365_simulator::SimulatorConfig;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Lab, PATIENCE, host, lines, output, stderr, terminate, wait_for};
+use crate::support::{Lab, PATIENCE, host, lines, output, signal, stderr, terminate, wait_for};
 
 const BROKEN: &str = ".m = int!(.n)";
 const REPAIRED: &str = ".m = to_string!(.n)";
@@ -399,50 +399,106 @@ async fn a_pipeline_that_runs_goes_on_with_a_new_file() {
     assert_eq!(numbers(&home.documents("out.ndjson")), ["a", "b"]);
 }
 
+/// Replays letters to standard output: more than pipes and channels hold, so that it waits for the test to read.
+struct Waiting {
+    home: Home,
+    child: tokio::process::Child,
+    stdout: tokio::process::ChildStdout,
+    /// What has been read.
+    read: Vec<u8>,
+}
+
+const LETTERS: usize = 20_000;
+
+fn padded(number: usize) -> String {
+    let event = format!(
+        "{{\\\"n\\\":{number},\\\"padding\\\":\\\"{}\\\"}}",
+        "x".repeat(1_000)
+    );
+    format!("{{\"component\":\"tidy\",\"kind\":\"vrl\",\"reason\":\"r\",\"original\":\"{event}\"}}\n")
+}
+
+impl Waiting {
+    /// It has begun to send.
+    async fn start() -> Self {
+        let config = configuration(FILE, REPAIRED, "").replace(
+            "type: file, inputs: [tidy], path: out.ndjson",
+            "type: console, inputs: [tidy]",
+        );
+        let home = Home::new(&config);
+        home.write("in.ndjson", "");
+        home.write("letters.ndjson", &(0..LETTERS).map(padded).collect::<String>());
+        let mut command = host(home.0.path());
+        command.args(["replay", "letters.ndjson", "--config", "pipeline.yaml"]);
+        let mut child = command.spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut read = vec![0];
+        let begun = stdout.read_exact(&mut read);
+        tokio::time::timeout(PATIENCE, begun).await.unwrap().unwrap();
+        Self {
+            home,
+            child,
+            stdout,
+            read,
+        }
+    }
+
+    /// Its exit code, its log, the documents, and where it ran.
+    async fn finish(mut self) -> (Option<i32>, String, Vec<Value>, Home) {
+        let read = self.stdout.read_to_end(&mut self.read);
+        let all = futures_util::future::join(read, self.child.wait_with_output());
+        let (read, ended) = tokio::time::timeout(PATIENCE, all).await.unwrap();
+        read.unwrap();
+        let ended = ended.unwrap();
+        (ended.status.code(), stderr(&ended), lines(&self.read), self.home)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_appended_while_a_file_is_replayed_is_sent_too() {
-    // More than pipes and channels hold, so that it waits for this test to read.
-    const LETTERS: usize = 20_000;
-    let config = configuration(FILE, REPAIRED, "").replace(
-        "type: file, inputs: [tidy], path: out.ndjson",
-        "type: console, inputs: [tidy]",
-    );
-    let home = Home::new(&config);
-    home.write("in.ndjson", "");
-    let letter = |number: usize| {
-        let event = format!(
-            "{{\\\"n\\\":{number},\\\"padding\\\":\\\"{}\\\"}}",
-            "x".repeat(1_000)
-        );
-        format!("{{\"component\":\"tidy\",\"kind\":\"vrl\",\"reason\":\"r\",\"original\":\"{event}\"}}\n")
-    };
-    let text: String = (0..LETTERS).map(letter).collect();
-    home.write("letters.ndjson", &text);
-    let mut command = host(home.0.path());
-    let mut child = command
-        .args(["replay", "letters.ndjson", "--config", "pipeline.yaml"])
-        .spawn()
+    let replay = Waiting::start().await;
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(replay.home.path("letters.ndjson"))
         .unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let mut all = vec![0];
-    let read = async {
-        stdout.read_exact(&mut all).await.unwrap();
-        let mut file = std::fs::OpenOptions::new()
-            .append(true)
-            .open(home.path("letters.ndjson"))
-            .unwrap();
-        std::io::Write::write_all(&mut file, letter(LETTERS).as_bytes()).unwrap();
-        stdout.read_to_end(&mut all).await.unwrap();
-    };
-    tokio::time::timeout(PATIENCE, read).await.unwrap();
-    let ended = child.wait_with_output().await.unwrap();
-    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
-    assert!(
-        stderr(&ended).contains("appended letters meanwhile"),
-        "{}",
-        stderr(&ended)
-    );
+    std::io::Write::write_all(&mut file, padded(LETTERS).as_bytes()).unwrap();
+    let (code, log, documents, home) = replay.finish().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("appended letters meanwhile"), "{log}");
     let expected: Vec<_> = (0..=LETTERS).map(|number| number.to_string()).collect();
-    assert_eq!(numbers(&lines(&all)), expected);
+    assert_eq!(numbers(&documents), expected);
     assert!(home.path("letters.ndjson.replayed").exists());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_replay_says_how_far_it_came_and_can_be_repeated() {
+    let mut replay = Waiting::start().await;
+    let mut log = tokio::io::BufReader::new(replay.child.stderr.take().unwrap()).lines();
+    signal(&replay.child, "TERM").await;
+    loop {
+        let line = log.next_line().await.unwrap().expect("it says that it ends");
+        if line.contains("shutting down") {
+            break;
+        }
+    }
+    let mut told = String::new();
+    let ((code, _, documents, home), ()) = futures_util::future::join(replay.finish(), async {
+        while let Some(line) = log.next_line().await.unwrap() {
+            told += &line;
+        }
+    })
+    .await;
+    assert_eq!(code, Some(1), "{told}");
+    let sent = documents.len();
+    assert!(0 < sent && sent < LETTERS, "{sent}");
+    let expected = format!("interrupted, {sent} of {LETTERS} letters were sent");
+    for part in [
+        &expected,
+        "letters.ndjson` stays as it is",
+        "will be delivered again",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(home.path("letters.ndjson").exists());
 }

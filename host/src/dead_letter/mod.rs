@@ -6,9 +6,9 @@
 //!                component <── Replayed (source) <┘  `o365-host replay`, when the cause has been repaired
 //! ```
 //!
-//! One JSON object a line ([`letter`]): when, which component, the kind and reason of the failure, where the event came from,
+//! One JSON object a line (`letter.rs`): when, which component, the kind and reason of the failure, where the event came from,
 //! and the original. A letter is on disk (fsync) before its event counts as dealt with; if it cannot be written, or the
-//! folder is full ([`folder`]), the event counts as not delivered, its source sends it again, and the pipeline ends with the
+//! folder is full (`folder.rs`), the event counts as not delivered, its source sends it again, and the pipeline ends with the
 //! reason. Nothing is ever deleted or dropped. [`replay`] reads letters and lets their events enter where they failed.
 
 mod folder;
@@ -272,5 +272,34 @@ mod tests {
         let error = writer.run().await.unwrap_err().to_string();
         assert!(error.contains("dead-letter file"), "{error}");
         assert_eq!(status.status().await, EventStatus::Errored);
+    }
+
+    #[tokio::test]
+    async fn what_a_full_folder_refuses_is_not_acknowledged_and_its_use_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = DeadLetterConfig {
+            max_bytes: crate::wasm::ByteSize(1_000),
+            ..DeadLetterConfig::default()
+        };
+        let target = || Target::Folder(options.folder(dir.path()));
+        let (letters, writer) = DeadLetters::new(target(), Arc::new(SystemClock));
+        let (first, first_status) = failed(vec!["{}".into()]);
+        let (second, second_status) = failed(vec!["x".repeat(1_000).into()]);
+        letters.keep(&"ecs".into(), first).await;
+        letters.keep(&"ecs".into(), second).await;
+        let (usage, count) = (letters.usage(), letters.counter());
+        assert_eq!(usage(), Some(Usage { used: 0, max: 1_000 }));
+        drop(letters);
+        let error = writer.run().await.unwrap_err().to_string();
+        assert!(error.contains("dead_letter.max_bytes"), "{error}");
+        assert_eq!(first_status.status().await, EventStatus::Rejected);
+        assert_eq!(second_status.status().await, EventStatus::Errored);
+        let file = std::fs::read_dir(dir.path().join("dead-letters"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
+        let used = file.metadata().unwrap().len();
+        assert_eq!((usage(), count()), (Some(Usage { used, max: 1_000 }), 1));
     }
 }
