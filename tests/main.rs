@@ -31,6 +31,7 @@ mod kills;
 mod memory;
 mod once;
 mod refused;
+mod replay;
 mod signals;
 mod state;
 #[cfg(unix)]

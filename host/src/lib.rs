@@ -5,6 +5,7 @@
 //! [`unit_tests`] test them, [`api`] and [`metrics`] show how it is doing, [`cli`] are the commands.
 
 pub mod api;
+mod append;
 pub mod cli;
 pub mod config;
 pub mod coverage;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vrl::value::{ObjectMap, Value};
 
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// What all events of one content blob (or file) have in common. Shared, never changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Origin {
     /// Key of the source in the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +96,11 @@ impl EventMetadata {
             map.extend(custom.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
         value
+    }
+
+    /// What programs have set below `%`, if anything.
+    pub fn custom(&self) -> Option<&ObjectMap> {
+        self.custom.as_deref()
     }
 
     /// Keeps what a program has set below `%`.

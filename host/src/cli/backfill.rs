@@ -107,7 +107,8 @@ pub(super) async fn backfill(args: Args) -> Result<u8, Failed> {
         };
     }
     let shutdown = ShutdownTrigger::new();
-    let dead_letters = Target::Directory(data_dir.join("dead-letters"));
+    let letters_folder = loaded.dead_letters();
+    let dead_letters = Target::Folder(letters_folder.clone());
     let environment = pipeline::environment(Some(&data_dir), RunMode::Once, shutdown.signal(), dead_letters)?;
     let topology = match topology::build(&loaded.pipeline, &plan, &environment).await {
         Ok(topology) => topology,
@@ -137,7 +138,7 @@ pub(super) async fn backfill(args: Args) -> Result<u8, Failed> {
         anyhow::Error::from(error).context(format!("{summary}; `{command}` with the same options goes on"))
     })?;
     if letters > 0 {
-        tracing::warn!(letters, directory = %data_dir.join("dead-letters").display(), "events could not be processed and were kept");
+        tracing::warn!(letters, directory = %letters_folder.path.display(), "events could not be processed and were kept");
     }
     if left(&config)?.is_some_and(Left::is_nothing) {
         report::line(&format!("{summary}; the range is complete"));

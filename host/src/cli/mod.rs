@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod logging;
 mod pipeline;
+mod replay;
 mod report;
 mod run;
 mod signals;
@@ -57,6 +58,8 @@ enum Command {
     Run(run::Args),
     /// Fetches a time range again, through the pipeline of a configuration, also beside a collection that runs.
     Backfill(backfill::Args),
+    /// Sends dead letters through the pipeline of a configuration again, when the cause has been repaired.
+    Replay(replay::Args),
     /// Checks a configuration file without sending an event: exits with 78 if anything is wrong.
     Validate(validate::Args),
     /// Asks the tenants of a configuration what a collection needs, and says what to repair. Changes nothing.
@@ -109,6 +112,7 @@ pub fn main(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Backfill(args) => backfill::backfill(args).await,
+            Command::Replay(args) => replay::replay(args).await,
             Command::Validate(args) => validate::validate(args).await,
             Command::Check(args) => check::check(args).await,
             Command::Test(args) => test::test(args).await,

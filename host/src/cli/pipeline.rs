@@ -15,7 +15,7 @@ use o365_source::O365AuditConfig;
 use super::Failed;
 use crate::{
     config::{self, ApiConfig, Config, ConfigErrors, ConfigProblem},
-    dead_letter::Target,
+    dead_letter::{FolderOptions, Target},
     registry::registry,
     topology::{BuildFailure, Environment, Pipeline, Place, Plan, PlanProblem, plan},
     unit_tests::{self, TestProblem, UnitTest, prepare::Prepared},
@@ -71,6 +71,11 @@ impl Loaded {
     /// The unit tests of the configuration.
     pub(super) fn tests(&self) -> &[UnitTest] {
         &self.config.tests
+    }
+
+    /// Where events go that cannot be processed.
+    pub(super) fn dead_letters(&self) -> FolderOptions {
+        self.config.dead_letter.folder(&self.config.data_dir)
     }
 
     /// The Office 365 sources, by name.

@@ -41,7 +41,8 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     } else {
         RunMode::Continuous
     };
-    let dead_letters = Target::Directory(loaded.pipeline.data_dir.join("dead-letters"));
+    let letters_folder = loaded.dead_letters();
+    let dead_letters = Target::Folder(letters_folder.clone());
     let data_dir = loaded.pipeline.data_dir.clone();
     let environment = pipeline::environment(Some(&data_dir), mode, shutdown.signal(), dead_letters)?;
     // First, so that nothing begins if it cannot be shown.
@@ -96,7 +97,7 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     }
     let letters = ended.map_err(anyhow::Error::from)?;
     if letters > 0 {
-        warn!(letters, directory = %data_dir.join("dead-letters").display(), "events could not be processed and were kept");
+        warn!(letters, directory = %letters_folder.path.display(), "events could not be processed and were kept");
     }
     info!("pipeline ended, everything is delivered");
     Ok(EXIT_OK)

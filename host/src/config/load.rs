@@ -17,7 +17,9 @@ use super::{
     registry::Types,
     suggest::nearest,
 };
-use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest};
+use crate::{
+    dead_letter::DeadLetterConfig, enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest,
+};
 
 /// What is not a component.
 #[derive(Debug, Deserialize)]
@@ -25,6 +27,7 @@ use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::Uni
 struct Top {
     data_dir: PathBuf,
     api: ApiConfig,
+    dead_letter: DeadLetterConfig,
     timezone: DefaultTimeZone,
     #[serde(with = "o365_core::duration")]
     shutdown_grace: Duration,
@@ -41,6 +44,7 @@ impl Default for Top {
         Self {
             data_dir: PathBuf::from("./data"),
             api: ApiConfig::default(),
+            dead_letter: DeadLetterConfig::default(),
             timezone: DefaultTimeZone::default(),
             shutdown_grace: Duration::from_mins(1),
             sources: IgnoredAny,
@@ -140,6 +144,7 @@ impl Loader {
             data_dir: parts.top.data_dir,
             config_dir: PathBuf::from("."),
             api: parts.top.api,
+            dead_letter: parts.top.dead_letter,
             timezone: parts.top.timezone,
             shutdown_grace: parts.top.shutdown_grace,
             sources: parts.sources,

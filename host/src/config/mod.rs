@@ -44,7 +44,9 @@ pub use registry::Registry;
 use serde::{Deserialize, Deserializer, de::Error as _};
 pub(crate) use suggest::nearest;
 
-use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest};
+use crate::{
+    dead_letter::DeadLetterConfig, enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest,
+};
 
 /// A configuration that has been read. Whether its names and options make sense is seen when it is planned and built.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct Config {
     pub config_dir: PathBuf,
     /// `api`
     pub api: ApiConfig,
+    /// `dead_letter`: where events are kept that cannot be processed, and how many.
+    pub dead_letter: DeadLetterConfig,
     /// `timezone`: that of timestamps without one, for what has no option of its own. Default `UTC`.
     pub timezone: DefaultTimeZone,
     /// `shutdown_grace`: how long events may take to be delivered after the signal to stop. Default `60s`.

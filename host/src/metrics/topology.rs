@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use o365_core::EventStatus;
+use o365_core::{Account, EventStatus};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::{Family, Labels};
-use crate::topology::{Meter, Topology};
+use crate::{
+    dead_letter::Usage,
+    topology::{Meter, Topology},
+};
 
 const COMPONENT: &[&str] = &["component_id", "component_kind", "component_type"];
 
@@ -38,25 +41,38 @@ const BUFFER_EVENTS: Family = Family::gauge(
 const BUFFER_BYTES: Family = Family::gauge("buffer_byte_size", COMPONENT, "Bytes of these events");
 const SOURCE: &[&str] = &["component_id"];
 
-const BEGUN: Family = Family::counter(
-    "source_events",
-    SOURCE,
-    "Events that a source has made. With the copies, it is the sum of those that have ended and those in flight",
-);
-const COPIED: Family = Family::counter(
-    "source_event_copies",
-    SOURCE,
-    "Copies of these events, as they are made where several components read from one",
-);
+type OfAccount = (Family, fn(&Account) -> u64);
+
+const ACCOUNT: &[OfAccount] = &[
+    (
+        Family::counter(
+            "source_events",
+            SOURCE,
+            "Events that a source has made. With the copies, it is the sum of those that have ended and those in flight",
+        ),
+        Account::begun,
+    ),
+    (
+        Family::counter(
+            "source_event_copies",
+            SOURCE,
+            "Copies of these events, as they are made where several components read from one",
+        ),
+        Account::copied,
+    ),
+    (
+        Family::gauge(
+            "source_events_in_flight",
+            SOURCE,
+            "Events and copies that are on their way",
+        ),
+        Account::in_flight,
+    ),
+];
 const ENDED: Family = Family::counter(
     "source_events_ended",
     &["component_id", "status"],
     "Events and copies whose journey has ended: `delivered`, `dropped` on purpose, `rejected` (a dead letter) or `errored` (they will be sent again)",
-);
-const IN_FLIGHT: Family = Family::gauge(
-    "source_events_in_flight",
-    SOURCE,
-    "Events and copies that are on their way",
 );
 const STATUSES: [(EventStatus, &str); 4] = [
     (EventStatus::Delivered, "delivered"),
@@ -67,29 +83,41 @@ const STATUSES: [(EventStatus, &str); 4] = [
 const DEAD_LETTERS: Family = Family::counter(
     "dead_letters",
     &[],
-    "Events that could not be processed and are kept in `<data_dir>/dead-letters`",
+    "Events that could not be processed and are kept as dead letters",
+);
+const DEAD_LETTER_BYTES: Family = Family::gauge(
+    "dead_letter_bytes",
+    &[],
+    "Bytes of the dead letters on disk that have not been replayed",
+);
+const DEAD_LETTER_MAX_BYTES: Family = Family::gauge(
+    "dead_letter_max_bytes",
+    &[],
+    "Bytes that they may have (`dead_letter.max_bytes`): one more letter ends the pipeline",
 );
 
 pub(super) fn families() -> Vec<Family> {
-    vec![
+    let mut families = vec![
         RECEIVED_EVENTS,
         RECEIVED_BYTES,
         SENT_EVENTS,
         SENT_BYTES,
         BUFFER_EVENTS,
         BUFFER_BYTES,
-        BEGUN,
-        COPIED,
         ENDED,
-        IN_FLIGHT,
         DEAD_LETTERS,
-    ]
+        DEAD_LETTER_BYTES,
+        DEAD_LETTER_MAX_BYTES,
+    ];
+    families.extend(ACCOUNT.iter().map(|(family, _)| *family));
+    families
 }
 
 /// See the module.
 pub(super) struct Components {
     meters: Vec<Meter>,
     letters: Box<dyn Fn() -> u64 + Send + Sync>,
+    usage: Box<dyn Fn() -> Option<Usage> + Send + Sync>,
 }
 
 impl fmt::Debug for Components {
@@ -105,6 +133,7 @@ impl Components {
         Self {
             meters: topology.meters(),
             letters: Box::new(topology.letters_written()),
+            usage: Box::new(topology.letters_usage()),
         }
     }
 
@@ -148,19 +177,12 @@ impl Collector for Components {
             .iter()
             .filter_map(|meter| Some((meter.component.as_str(), meter.account.as_ref()?)))
             .collect();
-        let of_source = |id| vec![("component_id", id)];
-        BEGUN.write(
-            encoder,
-            accounts
+        for (family, read) in ACCOUNT {
+            let samples = accounts
                 .iter()
-                .map(|(id, account)| (of_source(*id), account.begun() as f64)),
-        )?;
-        COPIED.write(
-            encoder,
-            accounts
-                .iter()
-                .map(|(id, account)| (of_source(*id), account.copied() as f64)),
-        )?;
+                .map(|(id, account)| (vec![("component_id", *id)], read(account) as f64));
+            family.write(encoder, samples)?;
+        }
         let ended = accounts.iter().flat_map(|(id, account)| {
             STATUSES.map(|(status, name)| {
                 let labels = vec![("component_id", *id), ("status", name)];
@@ -168,12 +190,10 @@ impl Collector for Components {
             })
         });
         ENDED.write(encoder, ended)?;
-        IN_FLIGHT.write(
-            encoder,
-            accounts
-                .iter()
-                .map(|(id, account)| (of_source(*id), account.in_flight() as f64)),
-        )?;
-        DEAD_LETTERS.write(encoder, [(Vec::new(), (self.letters)() as f64)])
+        DEAD_LETTERS.write(encoder, [(Vec::new(), (self.letters)() as f64)])?;
+        let usage = (self.usage)();
+        let sample = |bytes: u64| (Vec::new(), bytes as f64);
+        DEAD_LETTER_BYTES.write(encoder, usage.map(|usage| sample(usage.used)))?;
+        DEAD_LETTER_MAX_BYTES.write(encoder, usage.map(|usage| sample(usage.max)))
     }
 }

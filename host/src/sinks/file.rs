@@ -1,13 +1,10 @@
 //! `type: file`: events appended to files, on disk before they are acknowledged.
 
-mod append;
-
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use append::Appender;
 use async_trait::async_trait;
 use chrono::{
     DateTime, Utc,
@@ -20,7 +17,7 @@ use o365_core::{
 };
 use serde::Deserialize;
 
-use crate::{encoding::Encoding, folder::writable};
+use crate::{append::Appender, encoding::Encoding, folder::writable};
 
 /// Batches that are written together when they are waiting anyway: one fsync for all of them.
 const GROUP_BATCHES: usize = 64;

@@ -1,16 +1,72 @@
-//! A pipeline with other ends: its transforms between one source and one sink, or with an end where it has none.
+//! A pipeline with other ends: its transforms between one source and one sink, with an end where it has none, or with events
+//! that enter in the middle.
 
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use o365_core::config::{SinkConfig, SourceConfig};
+use o365_core::{
+    ComponentKey,
+    config::{SinkConfig, SourceConfig},
+};
 
 use super::{
     Pipeline,
     inputs::{matching, outputs},
 };
 
+/// The name of a source whose events enter at a component. No configuration can have it.
+pub(crate) fn entry(at: &ComponentKey) -> ComponentKey {
+    ComponentKey::new(format!("(inserted at {at})"))
+}
+
+/// The inputs of `reader` when only `kept` is left of a pipeline, and events enter at some components.
+pub(crate) fn inputs_within(
+    reader: &ComponentKey,
+    inputs: &[String],
+    kept: &BTreeSet<ComponentKey>,
+    enters: bool,
+) -> Vec<String> {
+    let within = inputs.iter().filter(|input| kept.contains(&component(input)));
+    let entry = enters.then(|| entry(reader).to_string());
+    within.cloned().chain(entry).collect()
+}
+
+/// The component of an input, which may name an output of it.
+fn component(input: &str) -> ComponentKey {
+    ComponentKey::from(input.split_once('.').map_or(input, |(key, _)| key))
+}
+
 impl Pipeline {
+    /// Leaves out the sources, and everything that no event reaches that enters at one of `entries`, transforms or sinks. Each of
+    /// them then reads from a source with the name `entry`, which the caller adds.
+    pub fn enter_at(&mut self, entries: &BTreeSet<ComponentKey>) {
+        // Their names are still those that wildcards mean.
+        self.expand_wildcards();
+        self.sources.clear();
+        let mut kept = entries.clone();
+        loop {
+            let transforms = self.transforms.iter().map(|(key, (inputs, _))| (key, inputs));
+            let readers = transforms.chain(self.sinks.iter().map(|(key, (inputs, _))| (key, inputs)));
+            let reached: Vec<_> = readers
+                .filter(|(key, _)| !kept.contains(*key))
+                .filter(|(_, inputs)| inputs.iter().any(|input| kept.contains(&component(input))))
+                .map(|(key, _)| key.clone())
+                .collect();
+            if reached.is_empty() {
+                break;
+            }
+            kept.extend(reached);
+        }
+        self.transforms.retain(|key, _| kept.contains(key));
+        self.sinks.retain(|key, _| kept.contains(key));
+        for (key, (inputs, _)) in &mut self.transforms {
+            *inputs = inputs_within(key, inputs, &kept, entries.contains(key));
+        }
+        for (key, (inputs, _)) in &mut self.sinks {
+            *inputs = inputs_within(key, inputs, &kept, entries.contains(key));
+        }
+    }
+
     /// Replaces every source by one and all sinks by one. No configuration can have components with names in
     /// parentheses.
     #[must_use]
@@ -83,5 +139,70 @@ impl Pipeline {
                 self.sinks.insert(sink.0.into(), (last, sink.1));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        sinks::BlackholeConfig,
+        sources::StdinConfig,
+        topology::plan,
+        transforms::{RemapConfig, RouteConfig},
+    };
+
+    #[test]
+    fn what_no_event_reaches_from_the_entries_is_left_out() {
+        let remap = |inputs: &[&str]| {
+            let inputs = inputs.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let config: Box<dyn o365_core::config::TransformConfig> =
+                Box::new(RemapConfig::from_file("none"));
+            (inputs, config)
+        };
+        let sink = |inputs: &[&str]| {
+            let inputs = inputs.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let config: Box<dyn SinkConfig> = Box::new(BlackholeConfig::default());
+            (inputs, config)
+        };
+        let route: RouteConfig = serde_json::from_str(r#"{"route": {"a": "true"}}"#).unwrap();
+        let stdin = || -> Box<dyn SourceConfig> { Box::new(StdinConfig::default()) };
+        let mut pipeline = Pipeline {
+            sources: IndexMap::from([("in".into(), stdin())]),
+            transforms: IndexMap::from([
+                ("ecs".into(), remap(&["in"])),
+                ("other".into(), remap(&["in"])),
+                ("route".into(), (vec!["ecs".to_owned()], Box::new(route) as _)),
+                ("tidy".into(), remap(&["route.*", "other"])),
+            ]),
+            sinks: IndexMap::from([
+                ("out".into(), sink(&["in", "tidy"])),
+                ("all".into(), sink(&["*"])),
+                ("raw".into(), sink(&["in", "other"])),
+            ]),
+            ..Pipeline::default()
+        };
+        let entries = BTreeSet::from(["route".into(), "all".into()]);
+        pipeline.enter_at(&entries);
+        for at in &entries {
+            pipeline.sources.insert(entry(at), stdin());
+        }
+        let inputs = |key: &str| {
+            let key = &ComponentKey::from(key);
+            let transform = pipeline.transforms.get(key).map(|(inputs, _)| inputs);
+            let inputs = transform.or_else(|| pipeline.sinks.get(key).map(|(inputs, _)| inputs));
+            inputs.map(|inputs| inputs.join(" "))
+        };
+        assert_eq!(inputs("ecs"), None);
+        assert_eq!(inputs("other"), None);
+        assert_eq!(inputs("raw"), None);
+        assert_eq!(inputs("route").unwrap(), "(inserted at route)");
+        assert_eq!(inputs("tidy").unwrap(), "route.a route._unmatched");
+        assert_eq!(inputs("out").unwrap(), "tidy");
+        assert_eq!(
+            inputs("all").unwrap(),
+            "route.a route._unmatched tidy (inserted at all)"
+        );
+        assert!(plan(&pipeline).is_ok());
     }
 }

@@ -19,6 +19,7 @@ mod tests;
 use std::{path::PathBuf, sync::Arc};
 
 pub use build::{BuildFailure, Environment, build};
+pub(crate) use ends::{entry, inputs_within};
 use indexmap::IndexMap;
 pub use meter::{ComponentKind, Input, Meter};
 use o365_core::{

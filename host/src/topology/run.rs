@@ -8,7 +8,7 @@ use tokio::task::{Id, JoinSet};
 use tracing::{debug, error, info, warn};
 
 use super::meter::Meter;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::{DeadLetters, Usage};
 
 /// A component's future and its name.
 pub(super) struct Task {
@@ -81,6 +81,11 @@ impl Topology {
     /// Counts the dead letters that are on disk.
     pub fn letters_written(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         self.dead_letters.counter()
+    }
+
+    /// How full the folder of the dead letters is.
+    pub fn letters_usage(&self) -> impl Fn() -> Option<Usage> + Send + Sync + use<> {
+        self.dead_letters.usage()
     }
 
     /// Runs until the sources have ended and everything has flowed out. Returns the number of dead letters.

@@ -15,7 +15,7 @@ use crate::{
     enrichment::TableConfig,
     fixtures::{letters, run::RunFailure},
     time_zone::DefaultTimeZone,
-    topology::{self, Environment, OutputId, Pipeline},
+    topology::{self, Environment, OutputId, Pipeline, entry, inputs_within},
 };
 
 /// How long a pipeline may take to end after its sources have.
@@ -129,7 +129,7 @@ pub async fn run(
                 .get(index)
                 .map(|(path, _)| path.clone())
                 .unwrap_or_default(),
-            component: Some(letter.component),
+            component: Some(letter.component.to_string()),
             reason: letter.reason,
         });
     }
@@ -144,8 +144,6 @@ fn pipeline(
     extracted: &Extracted,
     data_dir: PathBuf,
 ) -> Pipeline {
-    let source = |at: &ComponentKey| format!("(inserted at {at})");
-    let component = |input: &str| ComponentKey::from(input.split_once('.').map_or(input, |(key, _)| key));
     let mut pipeline = Pipeline {
         // One, so that the same events come in the same order each time.
         workers: 1,
@@ -159,19 +157,12 @@ fn pipeline(
         if !test.plan.transforms.contains(key) {
             continue;
         }
-        let within = inputs
-            .iter()
-            .filter(|input| test.plan.transforms.contains(&component(input)));
-        let inputs = within
-            .cloned()
-            .chain(inserted.contains_key(key).then(|| source(key)))
-            .collect();
+        let inputs = inputs_within(key, inputs, &test.plan.transforms, inserted.contains_key(key));
         let config: Box<dyn TransformConfig> = Box::new(Arc::clone(config));
         pipeline.transforms.insert(key.clone(), (inputs, config));
     }
     for (at, events) in inserted {
-        let key = ComponentKey::new(source(at));
-        pipeline.sources.insert(key, Box::new(events));
+        pipeline.sources.insert(entry(at), Box::new(events));
     }
     for output in test.plan.extracted() {
         let key = ComponentKey::new(format!("(extracted from {output})"));

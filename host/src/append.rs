@@ -1,7 +1,8 @@
 //! A file of lines that several processes may append to: a collection and a backfill, each killed at any moment.
 //!
 //! Whoever appends holds the file's lock for as long, so that lines are whole whatever their length. If the file is not as
-//! this process left it, its end is looked at first: half a line may stand there, which nobody will complete.
+//! this process left it, its end is looked at first: half a line may stand there, which nobody will complete. A file that
+//! somebody has moved away or deleted is not written to any more: what follows goes to a new one.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,10 +14,12 @@ use tracing::warn;
 
 /// The start of the last line is looked for in so many bytes, then in ever more.
 const TAIL_BYTES: u64 = 64 * 1024;
+/// Nobody moves a file that often in a row; some network file systems only look as if.
+const REOPENINGS: u32 = 3;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Appender {
+pub(crate) struct Appender {
     path: PathBuf,
     file: File,
     /// The length that this process has left.
@@ -25,7 +28,7 @@ pub(super) struct Appender {
 
 impl Appender {
     /// Opens the file, or makes it and its directory.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         if let Some(dir) = dir {
             std::fs::create_dir_all(dir)?;
@@ -47,19 +50,40 @@ impl Appender {
     }
 
     /// Appends whole lines and waits until they are on disk.
-    pub(super) fn append(&mut self, lines: &[u8]) -> Result<()> {
-        let locked = match self.file.lock() {
-            Ok(()) => true,
-            // A file system without locks: then only one process may write, as it has always been.
-            Err(error) if error.kind() == ErrorKind::Unsupported => false,
-            Err(error) => return Err(error),
-        };
+    pub(crate) fn append(&mut self, lines: &[u8]) -> Result<()> {
+        let mut locked = lock(&self.file)?;
+        // Under the lock, so that nobody moves it before the lines are in it.
+        let mut attempts = 0..REOPENINGS;
+        while attempts.next().is_some() && self.was_moved()? {
+            *self = Self::open(&self.path)?;
+            locked = lock(&self.file)?;
+        }
         let written = self.write(lines);
         if locked {
             self.file.unlock()?;
         }
         written?;
         self.file.sync_data()
+    }
+
+    /// Whether something else, or nothing, has the path now.
+    fn was_moved(&self) -> Result<bool> {
+        let there = match std::fs::metadata(&self.path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let ours = self.file.metadata()?;
+            Ok((ours.dev(), ours.ino()) != (there.dev(), there.ino()))
+        }
+        #[cfg(not(unix))]
+        {
+            drop(there);
+            Ok(false)
+        }
     }
 
     fn write(&mut self, lines: &[u8]) -> Result<()> {
@@ -118,8 +142,18 @@ impl Appender {
     }
 }
 
+/// Waits until nobody else has the file's lock. False on a file system without locks: then only one process may write, as
+/// it has always been.
+pub(crate) fn lock(file: &File) -> Result<bool> {
+    match file.lock() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A new file survives a power failure only if its directory has it.
-fn sync_directory(dir: &Path) -> Result<()> {
+pub(crate) fn sync_directory(dir: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(dir)?.sync_all()?;
     }
@@ -148,6 +182,22 @@ mod tests {
             std::fs::read_to_string(&path).unwrap(),
             "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_moved_or_deleted_gets_no_more_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.ndjson");
+        let mut file = Appender::open(&path).unwrap();
+        file.append(b"1\n").unwrap();
+        std::fs::rename(&path, dir.path().join("moved")).unwrap();
+        file.append(b"2\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"2\n");
+        std::fs::remove_file(&path).unwrap();
+        file.append(b"3\n").unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!((read("moved"), read("out.ndjson")), ("1\n".into(), "3\n".into()));
     }
 
     #[test]
