@@ -27,6 +27,7 @@ mod golden;
 mod hostile;
 mod kill;
 mod kills;
+mod kit;
 mod memory;
 mod once;
 mod refused;

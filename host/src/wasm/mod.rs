@@ -16,6 +16,7 @@ mod engine;
 #[cfg(test)]
 #[allow(dead_code, reason = "the end-to-end tests share it")]
 mod guests;
+mod inspect;
 mod instance;
 mod log_budget;
 mod module;
@@ -26,8 +27,10 @@ mod slot;
 mod tests;
 mod transform;
 mod watch;
+mod world;
 
 pub use engine::WasmEngine;
+pub use inspect::{Described, Finding, Inspection, Kind, inspect};
 pub(crate) use module::hex;
 pub use module::{Limits, Module, ModuleError};
 pub use shadow::{ShadowConfig, ShadowStatus};
@@ -35,3 +38,4 @@ pub use size::ByteSize;
 pub use slot::{Refused, Slot, SlotStatus, Swap};
 pub use transform::{SlotHandle, WasmConfig};
 pub use watch::{LOOK_EVERY, reload, watch};
+pub use world::{Export, Import, Obstacle};

@@ -1,0 +1,277 @@
+//! The author's kit: what a component is and why it does not run is said in words, with what to do.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{
+    guests::{never_started, of_package, tagging},
+    support::{host, output, stderr},
+};
+
+/// A component whose `mapper` has only these functions, none of which takes or gives anything.
+fn functions(names: &[&str]) -> Vec<u8> {
+    let exports: String = names
+        .iter()
+        .map(|name| format!("(export \"{name}\" (func $f))"))
+        .collect();
+    let text = format!(
+        "(component
+          (core module $m (func (export \"f\")))
+          (core instance $i (instantiate $m))
+          (func $f (canon lift (core func $i \"f\")))
+          (instance $mapper {exports})
+          (export \"o365:transform/mapper@1.0.0\" (instance $mapper)))"
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// A component that exports nothing and imports empty instances of these names.
+fn importing(names: &[&str]) -> Vec<u8> {
+    let imports: String = names
+        .iter()
+        .map(|name| format!("(import \"{name}\" (instance))"))
+        .collect();
+    wat::parse_str(format!("(component {imports})")).unwrap()
+}
+
+/// Exit code, standard output, standard error.
+async fn wasm(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let ended = output(host(dir).arg("wasm").args(arguments)).await;
+    let told = String::from_utf8(ended.stdout.clone()).unwrap();
+    (ended.status.code(), told, stderr(&ended))
+}
+
+async fn inspected(dir: &Path, component: &[u8]) -> (Option<i32>, Value) {
+    std::fs::write(dir.join("x.wasm"), component).unwrap();
+    let (code, told, log) = wasm(dir, &["inspect", "x.wasm", "--json"]).await;
+    let found = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}{log}"));
+    (code, found)
+}
+
+const CONFIG: &str = "sources: { in: { type: stdin } }
+transforms: { mine: { type: wasm, inputs: [in], module: x.wasm } }
+sinks: { out: { type: console, inputs: [mine] } }
+";
+
+/// Everything between is one space: `validate` breaks its lines.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inspect_and_validate_say_the_same_about_what_does_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pipeline.yaml"), CONFIG).unwrap();
+    let wasi = ["wasi:cli/environment@0.2.3", "wasi:io/streams@0.2.3"];
+    let cases: [(&str, Vec<u8>, Value, &[&str], &str); 14] = [
+        (
+            "a newer minor version",
+            of_package("o365:transform@1.1.0"),
+            "1.1.0".into(),
+            &["it implements o365:transform 1.1.0, which is newer than the 1.0 of this host"],
+            "update o365-host, or build",
+        ),
+        (
+            "a newer major version",
+            of_package("o365:transform@2.0.0"),
+            "2.0.0".into(),
+            &["it implements o365:transform 2.0.0, which is newer than the 1.0 of this host"],
+            "update o365-host, or build",
+        ),
+        (
+            "an older one",
+            of_package("o365:transform@0.9.0"),
+            "0.9.0".into(),
+            &["it implements o365:transform 0.9.0, which is older than all that this host runs (1.0 to 1.0)"],
+            "against wit/transform.wit",
+        ),
+        (
+            "a draft",
+            of_package("o365:transform@1.0.0-rc.1"),
+            "1.0.0-rc.1".into(),
+            &["it implements o365:transform 1.0.0-rc.1, a draft; this host runs final versions"],
+            "against wit/transform.wit",
+        ),
+        (
+            "no version",
+            of_package("o365:transform"),
+            Value::Null,
+            &["it exports `o365:transform/mapper` without a version; this host calls 1.0 of it"],
+            "against wit/transform.wit",
+        ),
+        (
+            "another package",
+            of_package("acme:transform@1.0.0"),
+            Value::Null,
+            &[
+                "does not export `o365:transform/mapper@1.0.0` but `acme:transform/mapper@1.0.0`, which belongs to another \
+               package",
+            ],
+            "against wit/transform.wit",
+        ),
+        (
+            "nothing at all",
+            importing(&[]),
+            Value::Null,
+            &["it does not export `o365:transform/mapper@1.0.0`"],
+            "against wit/transform.wit",
+        ),
+        (
+            "functions are missing",
+            functions(&[]),
+            "1.0.0".into(),
+            &["`o365:transform/mapper@1.0.0` lacks `describe`, `configure`, `transform-batch`"],
+            "implement all of its `mapper`",
+        ),
+        (
+            "functions are missing and of another type",
+            functions(&["describe", "configure"]),
+            "1.0.0".into(),
+            &[
+                "`o365:transform/mapper@1.0.0` lacks `transform-batch`",
+                "`describe` of `o365:transform/mapper@1.0.0` has other parameters or another result than it must have",
+                "`configure` of `o365:transform/mapper@1.0.0` has other parameters or another result than it must have",
+            ],
+            "implement all of its `mapper`",
+        ),
+        (
+            "WASI",
+            importing(&wasi),
+            Value::Null,
+            &[
+                "it imports `wasi:cli/environment@0.2.3`, `wasi:io/streams@0.2.3`, which the host does not offer: it grants \
+               no WASI yet",
+            ],
+            "wasm32-unknown-unknown instead of wasm32-wasip2",
+        ),
+        (
+            "something else is imported",
+            importing(&["acme:clock/now@1.0.0"]),
+            Value::Null,
+            &["it imports `acme:clock/now@1.0.0`, which the host does not offer"],
+            "a component gets the log",
+        ),
+        (
+            "a core module",
+            wat::parse_str("(module)").unwrap(),
+            Value::Null,
+            &["`x.wasm` is a core WebAssembly module, not a component"],
+            "wasm-tools component new",
+        ),
+        (
+            "no WebAssembly",
+            b"#!/bin/sh".to_vec(),
+            Value::Null,
+            &["`x.wasm` is not a WebAssembly component: it does not begin with the bytes"],
+            "the file must be a compiled component",
+        ),
+        (
+            "it never starts",
+            never_started(),
+            "1.0.0".into(),
+            &["`x.wasm` cannot be started: "],
+            "raise `memory_limit` or `deadline`",
+        ),
+    ];
+    for (what, component, implements, problems, to_do) in cases {
+        let (code, found) = inspected(dir.path(), &component).await;
+        assert_eq!(
+            (code, &found["runs"]),
+            (Some(1), &Value::Bool(false)),
+            "{what}: {found}"
+        );
+        assert_eq!(found["implements"], implements, "{what}: {found}");
+        let mut validate = host(dir.path());
+        let ended = output(validate.args(["validate", "--config", "pipeline.yaml"])).await;
+        let validate = words(&stderr(&ended));
+        assert_eq!(ended.status.code(), Some(78), "{what}: {validate}");
+        let findings = serde_json::to_string(&found["problems"]).unwrap();
+        for text in problems.iter().chain([&to_do]) {
+            assert!(findings.contains(text), "{what}: no {text:?} in {findings}");
+            assert!(
+                validate.contains(&words(text)),
+                "{what}: no {text:?} in {validate}"
+            );
+        }
+        let (code, told, _) = wasm(dir.path(), &["inspect", "x.wasm"]).await;
+        assert_eq!(code, Some(1), "{what}");
+        assert!(
+            told.contains("this host does not run it") && told.contains(to_do),
+            "{what}: {told}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = tagging('a');
+    let (code, found) = inspected(dir.path(), &component).await;
+    assert_eq!(code, Some(0), "{found}");
+    assert_eq!(found["kind"], "component");
+    assert_eq!(found["bytes"], component.len());
+    assert_eq!(found["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(found["implements"], "1.0.0");
+    assert_eq!(found["problems"], serde_json::json!([]));
+    assert_eq!(
+        found["imports"],
+        serde_json::json!([{"name": "o365:transform/host@1.0.0", "offered": true}])
+    );
+    assert_eq!(
+        found["exports"],
+        serde_json::json!([{"name": "o365:transform/mapper@1.0.0", "called": true}])
+    );
+    assert_eq!(
+        found["describes"],
+        serde_json::json!({"name": "test", "version": "1.0.0", "description": "test", "output_schema": "test"})
+    );
+    assert_eq!(found["instance_memory_bytes"], 65_536, "one page");
+    assert!(
+        found["compile_seconds"]
+            .as_f64()
+            .is_some_and(|seconds| seconds > 0.0)
+    );
+
+    let (code, told, log) = wasm(dir.path(), &["inspect", "builtin:ecs"]).await;
+    assert_eq!(code, Some(0), "{told}{log}");
+    for part in [
+        "file           builtin:ecs",
+        "implements     o365:transform 1.0.0",
+        "imports        o365:transform/host@1.0.0 (offered)",
+        "exports        o365:transform/mapper@1.0.0 (called)",
+        "output schema  ecs-8.11",
+        "verdict        this host runs it",
+    ] {
+        assert!(told.contains(part), "no {part:?} in {told}");
+    }
+}
+
+/// Words may change in a patch version, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_patch_version_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pipeline.yaml"), CONFIG).unwrap();
+    let (code, found) = inspected(dir.path(), &of_package("o365:transform@1.0.7")).await;
+    assert_eq!(
+        (code, &found["implements"]),
+        (Some(0), &"1.0.7".into()),
+        "{found}"
+    );
+    let mut run = host(dir.path());
+    let run = run.args(["run", "--config", "pipeline.yaml", "--once"]);
+    let ended = crate::support::output_with_input(run, b"{\"a\":1}\n".to_vec()).await;
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    assert_eq!(ended.stdout, b"{\"a\":1}\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_there_is_wrong_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, told, log) = wasm(dir.path(), &["inspect", "none.wasm"]).await;
+    assert_eq!((code, told.as_str()), (Some(2), ""), "{log}");
+    assert!(log.contains("cannot read `none.wasm`"), "{log}");
+    let (code, _, log) = wasm(dir.path(), &["inspect", "builtin:esc"]).await;
+    assert_eq!(code, Some(2));
+    assert!(log.contains("the built-in component is `builtin:ecs`"), "{log}");
+}
