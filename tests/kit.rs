@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     guests::{never_started, of_package, tagging},
-    support::{host, output, stderr},
+    support::{host, output, output_with_input, stderr},
 };
 
 /// A component whose `mapper` has only these functions, none of which takes or gives anything.
@@ -54,6 +54,15 @@ transforms: { mine: { type: wasm, inputs: [in], module: x.wasm } }
 sinks: { out: { type: console, inputs: [mine] } }
 ";
 
+/// What it is, the component, the version that it implements, why it does not run, what to do.
+type Case = (
+    &'static str,
+    Vec<u8>,
+    Value,
+    &'static [&'static str],
+    &'static str,
+);
+
 /// Everything between is one space: `validate` breaks its lines.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -64,7 +73,7 @@ async fn inspect_and_validate_say_the_same_about_what_does_not_run() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("pipeline.yaml"), CONFIG).unwrap();
     let wasi = ["wasi:cli/environment@0.2.3", "wasi:io/streams@0.2.3"];
-    let cases: [(&str, Vec<u8>, Value, &[&str], &str); 14] = [
+    let cases: [Case; 14] = [
         (
             "a newer minor version",
             of_package("o365:transform@1.1.0"),
@@ -247,6 +256,34 @@ async fn what_runs_is_described() {
     }
 }
 
+/// Built when 1.0 was frozen; see the README beside it.
+const FROZEN: &[u8] = include_bytes!("components/transform-1.0.0.wasm");
+const FROZEN_SHA256: &str = "5b16f59758414f86d42fa6d7743b262daea999adc23d4a6f2e511bddf62fc52d";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_built_for_the_first_version_runs_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pipeline.yaml"), CONFIG).unwrap();
+    let (code, found) = inspected(dir.path(), FROZEN).await;
+    assert_eq!(code, Some(0), "{found}");
+    assert_eq!(found["implements"], "1.0.0");
+    assert_eq!(found["describes"]["output_schema"], "test");
+    assert_eq!(
+        found["sha256"], FROZEN_SHA256,
+        "it must be the one of then: restore it"
+    );
+
+    let events: String = (0..1_000).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+    let mut run = host(dir.path());
+    let run = run.args(["run", "--config", "pipeline.yaml", "--once"]);
+    let ended = output_with_input(run, events.into_bytes()).await;
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    let expected: String = (0..1_000)
+        .map(|number| format!("{{\"tag\":\"x\",\"n\":{number}}}\n"))
+        .collect();
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), expected);
+}
+
 /// Words may change in a patch version, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_patch_version_runs() {
@@ -260,7 +297,7 @@ async fn a_later_patch_version_runs() {
     );
     let mut run = host(dir.path());
     let run = run.args(["run", "--config", "pipeline.yaml", "--once"]);
-    let ended = crate::support::output_with_input(run, b"{\"a\":1}\n".to_vec()).await;
+    let ended = output_with_input(run, b"{\"a\":1}\n".to_vec()).await;
     assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
     assert_eq!(ended.stdout, b"{\"a\":1}\n");
 }
