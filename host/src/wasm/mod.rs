@@ -9,6 +9,7 @@
 //! deadline are always on. A trap, a time-out or a bad answer costs at most the guilty event.
 
 mod answer;
+mod bench;
 mod bindings;
 mod cache;
 mod canary;
@@ -29,9 +30,10 @@ mod transform;
 mod watch;
 mod world;
 
+pub use bench::{BenchError, Comparison, Corpus, Measured, compare};
 pub use engine::WasmEngine;
 pub use inspect::{Described, Finding, Inspection, Kind, inspect};
-pub(crate) use module::hex;
+pub(crate) use module::{BUILTIN_ECS_NAME, hex};
 pub use module::{Limits, Module, ModuleError};
 pub use shadow::{ShadowConfig, ShadowStatus};
 pub use size::ByteSize;

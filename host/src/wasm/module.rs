@@ -192,6 +192,11 @@ impl Module {
         .and_then(|(answer, instance)| answer.map(|()| instance).map_err(ModuleError::Options))
     }
 
+    /// As configured.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// SHA-256 of the file, in hex.
     pub fn digest(&self) -> &str {
         &self.digest

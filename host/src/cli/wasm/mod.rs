@@ -1,5 +1,6 @@
 //! `wasm`: for the authors of components.
 
+mod bench;
 mod inspect;
 
 use std::{io::Write, path::Path, sync::Arc};
@@ -21,6 +22,8 @@ pub(super) struct Args {
 enum Command {
     /// Says what a component is, and whether this host runs it: exits with 1 if not, 2 if there is no such file.
     Inspect(inspect::Args),
+    /// Measures how fast a component maps a file of events, beside the one that is built in.
+    Bench(bench::Args),
 }
 
 /// Runs one of the commands.
@@ -28,6 +31,7 @@ pub(super) async fn wasm(args: Args) -> Result<u8, Failed> {
     match args.command {
         // Compiling takes up to seconds.
         Command::Inspect(args) => blocking(move || inspect::inspect(&args)).await,
+        Command::Bench(args) => blocking(move || bench::bench(&args)).await,
     }
 }
 
@@ -46,10 +50,16 @@ fn engine() -> Result<Arc<WasmEngine>, Failed> {
 
 /// What `file` is; a relative path starts at the working directory.
 fn look(engine: &Arc<WasmEngine>, file: &str, limits: Limits) -> Result<Inspection, Failed> {
-    wasm::inspect(engine, file, Path::new(""), limits).map_err(|error| match error {
+    wasm::inspect(engine, file, Path::new(""), limits).map_err(refused)
+}
+
+/// No such file is wrong usage; anything else is the component's fault.
+fn refused(error: ModuleError) -> Failed {
+    match error {
         ModuleError::Read { path, source } => Failed::Usage(format!("cannot read `{path}`: {source}")),
-        other => Failed::Usage(format!("{other}\n  help: {}", other.hint())),
-    })
+        error @ ModuleError::UnknownBuiltin(_) => Failed::Usage(format!("{error}\n  help: {}", error.hint())),
+        error => Failed::Run(anyhow::anyhow!("{error}\n  help: {}", error.hint())),
+    }
 }
 
 fn print(text: &str) -> Result<(), Failed> {
