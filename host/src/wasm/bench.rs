@@ -381,6 +381,17 @@ mod tests {
         }
         assert!(found.ratio > 0.0);
 
+        // A hundred thousand steps for each guilty event.
+        let slow = load(
+            "slow.wasm",
+            "(global.set $seen (i32.const 0))
+             (loop $l (global.set $seen (i32.add (global.get $seen) (i32.const 1)))
+               (br_if $l (i32.lt_u (global.get $seen) (i32.const 100000))))",
+        );
+        let found = compare(&drops, &slow, &corpus, 64, || false).unwrap();
+        assert!(found.ratio > 2.0, "{found:?}");
+        assert!(found.baseline.batch_p50_seconds > found.component.batch_p50_seconds);
+
         let traps = load("traps.wasm", "unreachable");
         let error = compare(&traps, &refuses, &corpus, 64, || false).unwrap_err();
         let text = error.to_string();

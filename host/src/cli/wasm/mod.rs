@@ -2,6 +2,7 @@
 
 mod bench;
 mod inspect;
+mod new;
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -20,6 +21,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes a complete small project to start from: mapping, fixtures, tests, pipeline and how to build it.
+    New(new::Args),
     /// Says what a component is, and whether this host runs it: exits with 1 if not, 2 if there is no such file.
     Inspect(inspect::Args),
     /// Measures how fast a component maps a file of events, beside the one that is built in.
@@ -29,6 +32,7 @@ enum Command {
 /// Runs one of the commands.
 pub(super) async fn wasm(args: Args) -> Result<u8, Failed> {
     match args.command {
+        Command::New(args) => new::new(&args),
         // Compiling takes up to seconds.
         Command::Inspect(args) => blocking(move || inspect::inspect(&args)).await,
         Command::Bench(args) => blocking(move || bench::bench(&args)).await,
