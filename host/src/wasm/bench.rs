@@ -161,7 +161,7 @@ pub struct Comparison {
     pub component: Measured,
     /// The one that it is compared with.
     pub baseline: Measured,
-    /// Events a second of the first to those of the other, median over the rounds.
+    /// Events a second of the first to those of the other.
     pub ratio: f64,
 }
 
@@ -281,12 +281,12 @@ pub fn compare(
         }
         rounds += 1;
     }
-    let ratios = first.rates.iter().zip(&other.rates);
+    let (component, baseline) = (first.measured(), other.measured());
     Ok(Comparison {
         rounds,
-        ratio: quantile(ratios.map(|((one, _), (two, _))| one / two), 50),
-        component: first.measured(),
-        baseline: other.measured(),
+        ratio: component.events_per_second / baseline.events_per_second,
+        component,
+        baseline,
     })
 }
 
