@@ -28,6 +28,7 @@ mod golden;
 mod hostile;
 mod kill;
 mod kills;
+mod kit;
 mod memory;
 mod once;
 mod refused;

@@ -14,6 +14,7 @@ mod state;
 mod test;
 mod transform;
 mod validate;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -75,6 +76,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Shows what the ledger holds: how far each feed is, and whether anything is missing.
     State(state::Args),
+    /// For the authors of components: says what one is, and whether this host runs it.
+    Wasm(wasm::Args),
 }
 
 /// Why a command did not end with 0, and with what it ends.
@@ -120,6 +123,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Demo(args) => demo::demo(args).await,
             Command::Simulate(args) => simulate::simulate(args).await,
             Command::State(args) => state::state(args).await,
+            Command::Wasm(args) => wasm::wasm(args).await,
         }
     });
     // A read from standard input cannot be cancelled; it must not hold up the end.

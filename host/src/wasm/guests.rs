@@ -122,11 +122,35 @@ fn build(emit: &str, guilty: &str, count: &str) -> Vec<u8> {
     )
 }
 
+/// Builds a guest that echoes, of the same world in another package or version, such as `o365:transform@1.1.0`.
+pub(crate) fn of_package(package: &str) -> Vec<u8> {
+    let (name, version) = package.split_once('@').unwrap_or((package, ""));
+    let version = if version.is_empty() {
+        String::new()
+    } else {
+        format!("@{version}")
+    };
+    let module = GUEST
+        .replace("{emit}", ECHO)
+        .replace("{guilty}", "nop")
+        .replace("{count}", "(local.get $count)")
+        .replace("@1.0.0", &version)
+        .replace("o365:transform", name);
+    component_of(&module, &wit().replace("o365:transform@1.0.0", package))
+}
+
+fn wit() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/transform.wit")).unwrap()
+}
+
 fn component(module: &str) -> Vec<u8> {
+    component_of(module, &wit())
+}
+
+fn component_of(module: &str, wit: &str) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
     let mut resolve = wit_parser::Resolve::default();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_dir(wit).unwrap();
+    let package = resolve.push_str("transform.wit", wit).unwrap();
     let world = resolve.select_world(&[package], Some("transform")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()

@@ -6,10 +6,14 @@ use std::{
 };
 
 use tracing::{Level, event, warn};
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::{
-    bindings::{Transform, TransformPre, exports::o365::transform::mapper::Outcome, o365::transform::host},
+    bindings::{
+        Transform, TransformPre,
+        exports::o365::transform::mapper::{Metadata, Outcome},
+        o365::transform::host,
+    },
     engine::{TICK, WasmEngine},
     log_budget::{LogBudget, Verdict},
     module::Limits,
@@ -20,7 +24,7 @@ const LOG_LINE_BYTES: usize = 1_024;
 
 /// What the host keeps beside an instance.
 pub(super) struct HostState {
-    limits: StoreLimits,
+    limits: Metered,
     transform: String,
     log: Arc<LogBudget>,
 }
@@ -47,6 +51,57 @@ impl host::Host for HostState {
     }
 }
 
+/// Limits, and how much memory they have let the instance have.
+struct Metered {
+    limits: StoreLimits,
+    memory: usize,
+}
+
+impl ResourceLimiter for Metered {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = self.limits.memory_growing(current, desired, maximum)?;
+        if allowed {
+            // A component may have several memories.
+            self.memory += desired.saturating_sub(current);
+        }
+        Ok(allowed)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.memory_grow_failed(error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
+}
+
 /// See the module. After any error it must not be used again.
 pub(super) struct Instance {
     store: Store<HostState>,
@@ -70,7 +125,10 @@ impl Instance {
             .trap_on_grow_failure(true)
             .build();
         let state = HostState {
-            limits: store_limits,
+            limits: Metered {
+                limits: store_limits,
+                memory: 0,
+            },
             transform: transform.to_owned(),
             log,
         };
@@ -86,6 +144,19 @@ impl Instance {
             deadline_ticks,
             batches: 0,
         })
+    }
+
+    /// Linear memory that it has, in bytes. It never gives any back.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().limits.memory
+    }
+
+    /// What the component says of itself. Works before [`Self::configure`].
+    pub(super) fn describe(&mut self) -> wasmtime::Result<Metadata> {
+        self.begin_call();
+        self.transform
+            .o365_transform_mapper()
+            .call_describe(&mut self.store)
     }
 
     pub(super) fn configure(&mut self, options: &str) -> wasmtime::Result<Result<(), String>> {

@@ -9,6 +9,7 @@
 //! deadline are always on. A trap, a time-out or a bad answer costs at most the guilty event.
 
 mod answer;
+mod bench;
 mod bindings;
 mod cache;
 mod canary;
@@ -16,6 +17,7 @@ mod engine;
 #[cfg(test)]
 #[allow(dead_code, reason = "the end-to-end tests share it")]
 mod guests;
+mod inspect;
 mod instance;
 mod log_budget;
 mod module;
@@ -26,12 +28,16 @@ mod slot;
 mod tests;
 mod transform;
 mod watch;
+mod world;
 
+pub use bench::{BenchError, Comparison, Corpus, Measured, compare};
 pub use engine::WasmEngine;
-pub(crate) use module::hex;
+pub use inspect::{Described, Finding, Inspection, Kind, inspect};
+pub(crate) use module::{BUILTIN_ECS_NAME, hex};
 pub use module::{Limits, Module, ModuleError};
 pub use shadow::{ShadowConfig, ShadowStatus};
 pub use size::ByteSize;
 pub use slot::{Refused, Slot, SlotStatus, Swap};
 pub use transform::{SlotHandle, WasmConfig};
 pub use watch::{LOOK_EVERY, reload, watch};
+pub use world::{Export, Import, Obstacle};

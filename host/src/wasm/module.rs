@@ -8,7 +8,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, HasSelf, Linker, types::ComponentItem};
+use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::{
     bindings::{Transform, TransformPre},
@@ -16,6 +16,7 @@ use super::{
     instance::{HostState, Instance},
     log_budget::LogBudget,
     size::ByteSize,
+    world::{Obstacle, WORLD, World},
 };
 
 /// The ECS mapping that comes with the host.
@@ -26,10 +27,6 @@ const BUILTIN_ECS: &[u8] = include_bytes!(concat!(
 
 /// The name of [`BUILTIN_ECS`] in a configuration.
 pub(crate) const BUILTIN_ECS_NAME: &str = "builtin:ecs";
-
-const WORLD: &str = "o365:transform/transform@1.0.0";
-const MAPPER: &str = "o365:transform/mapper@1.0.0";
-const HOST: &str = "o365:transform/host@1.0.0";
 
 /// What a component may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +76,12 @@ pub enum ModuleError {
         reason: String,
     },
     /// A component of another world.
-    #[error("`{path}` does not implement the world `{WORLD}`: {}", missing.join(", "))]
+    #[error("`{path}` does not implement the world `{WORLD}`: {}", joined(obstacles))]
     OtherWorld {
         /// As configured.
         path: String,
-        /// What is missing or too much, in words.
-        missing: Vec<String>,
+        /// What is missing or too much.
+        obstacles: Vec<Obstacle>,
     },
     /// The component has the right exports and does not run.
     #[error("`{path}` cannot be started: {reason}")]
@@ -106,15 +103,23 @@ impl ModuleError {
             Self::Read { .. } => "give a path relative to the configuration file, or `builtin:ecs`".to_owned(),
             Self::UnknownBuiltin(_) => format!("the built-in component is `{BUILTIN_ECS_NAME}`"),
             Self::CoreModule(_) => {
-                "wrap it with `wasm-tools component new`, or build for a target that makes components (wasm32-wasip2)"
-                    .to_owned()
+                "wrap it with `wasm-tools component new` (docs/reference/wasm.md); it must use wit/transform.wit".to_owned()
             }
             Self::NotAComponent { .. } => "the file must be a compiled component (.wasm)".to_owned(),
-            Self::OtherWorld { .. } => "build it against wit/transform.wit, without WASI imports".to_owned(),
+            Self::OtherWorld { obstacles, .. } => {
+                let mut hints: Vec<_> = obstacles.iter().map(Obstacle::hint).collect();
+                hints.dedup();
+                hints.join("; ")
+            }
             Self::Start { .. } => "raise `memory_limit` or `deadline` if the component needs more to start".to_owned(),
             Self::Options(_) => "compare `options` with the component's documentation".to_owned(),
         }
     }
+}
+
+fn joined(obstacles: &[Obstacle]) -> String {
+    let words: Vec<_> = obstacles.iter().map(ToString::to_string).collect();
+    words.join(", ")
 }
 
 /// One for each configured transform.
@@ -152,17 +157,14 @@ impl Module {
             path: name.to_owned(),
             reason: format!("{error:#}"),
         })?;
-        check_world(name, engine, &component)?;
-        let start = |error: wasmtime::Error| ModuleError::Start {
-            path: name.to_owned(),
-            reason: format!("{error:#}"),
-        };
-        let mut linker = Linker::new(engine.raw());
-        Transform::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(start)?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .and_then(TransformPre::new)
-            .map_err(start)?;
+        let obstacles = World::of(engine.raw(), &component).obstacles;
+        if !obstacles.is_empty() {
+            return Err(ModuleError::OtherWorld {
+                path: name.to_owned(),
+                obstacles,
+            });
+        }
+        let pre = link(engine, name, &component)?;
         let module = Self {
             name: name.to_owned(),
             digest,
@@ -186,11 +188,13 @@ impl Module {
             Arc::clone(&self.log),
         )
         .and_then(|mut instance| Ok((instance.configure(&self.options)?, instance)))
-        .map_err(|error| ModuleError::Start {
-            path: self.name.clone(),
-            reason: format!("{error:#}"),
-        })
+        .map_err(|error| cannot_start(&self.name, &error))
         .and_then(|(answer, instance)| answer.map(|()| instance).map_err(ModuleError::Options))
+    }
+
+    /// As configured.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// SHA-256 of the file, in hex.
@@ -213,7 +217,27 @@ impl fmt::Debug for Module {
     }
 }
 
-fn read(name: &str, dir: &Path) -> Result<Vec<u8>, ModuleError> {
+/// Connects a component of our world with what the host offers.
+pub(super) fn link(
+    engine: &WasmEngine,
+    name: &str,
+    component: &Component,
+) -> Result<TransformPre<HostState>, ModuleError> {
+    let mut linker = Linker::new(engine.raw());
+    Transform::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+        .and_then(|()| linker.instantiate_pre(component))
+        .and_then(TransformPre::new)
+        .map_err(|error| cannot_start(name, &error))
+}
+
+pub(super) fn cannot_start(name: &str, error: &wasmtime::Error) -> ModuleError {
+    ModuleError::Start {
+        path: name.to_owned(),
+        reason: format!("{error:#}"),
+    }
+}
+
+pub(super) fn read(name: &str, dir: &Path) -> Result<Vec<u8>, ModuleError> {
     match name.strip_prefix("builtin:") {
         Some(_) if name == BUILTIN_ECS_NAME => Ok(BUILTIN_ECS.to_vec()),
         Some(_) => Err(ModuleError::UnknownBuiltin(name.to_owned())),
@@ -225,7 +249,7 @@ fn read(name: &str, dir: &Path) -> Result<Vec<u8>, ModuleError> {
 }
 
 /// Tells a core module from a component: both begin with `\0asm`, the next four bytes are version and layer.
-fn check_preamble(name: &str, bytes: &[u8]) -> Result<(), ModuleError> {
+pub(super) fn check_preamble(name: &str, bytes: &[u8]) -> Result<(), ModuleError> {
     match bytes {
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Err(ModuleError::CoreModule(name.to_owned())),
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
@@ -233,42 +257,6 @@ fn check_preamble(name: &str, bytes: &[u8]) -> Result<(), ModuleError> {
             path: name.to_owned(),
             reason: "it does not begin with the bytes `\\0asm`".to_owned(),
         }),
-    }
-}
-
-fn check_world(name: &str, engine: &WasmEngine, component: &Component) -> Result<(), ModuleError> {
-    let component_type = component.component_type();
-    let mut missing: Vec<String> = component_type
-        .imports(engine.raw())
-        .filter(|(import, _)| *import != HOST)
-        .map(|(import, _)| format!("it imports `{import}`, which the host does not offer"))
-        .collect();
-    let mapper = component_type
-        .exports(engine.raw())
-        .find(|(export, _)| *export == MAPPER);
-    match mapper {
-        Some((_, item)) => {
-            if let ComponentItem::ComponentInstance(instance) = item.ty {
-                let has = |wanted: &str| {
-                    instance
-                        .exports(engine.raw())
-                        .any(|(function, _)| function == wanted)
-                };
-                let absent = ["describe", "configure", "transform-batch"]
-                    .into_iter()
-                    .filter(|function| !has(function));
-                missing.extend(absent.map(|function| format!("`{MAPPER}` lacks `{function}`")));
-            }
-        }
-        None => missing.push(format!("it does not export `{MAPPER}`")),
-    }
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(ModuleError::OtherWorld {
-            path: name.to_owned(),
-            missing,
-        })
     }
 }
 

@@ -28,7 +28,7 @@ use super::{
 
 /// Batches of 16 to 128 events are the fastest, larger ones leave the cache.
 const CALL_EVENTS: usize = 128;
-const CALL_BYTES: usize = 256 * 1024;
+pub(super) const CALL_BYTES: usize = 256 * 1024;
 
 /// An instance is replaced after so many batches, so that a component that leaks cannot grow for ever.
 const RECYCLE_AFTER: u64 = 10_000;
