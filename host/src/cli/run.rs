@@ -87,6 +87,11 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
         never = wasm::watch(slots.clone(), wasm::LOOK_EVERY) => match never {},
         never = signals::reload_at_hangup(&slots) => match never {},
     };
+    // The last comparisons belong into the metrics, too.
+    let finished = tokio::task::spawn_blocking(move || slots.iter().for_each(|slot| slot.finish()));
+    if let Err(error) = finished.await {
+        warn!(%error, "a shadow run did not finish");
+    }
     metrics.ended(ended.is_ok());
     if let Some(file) = &file {
         // The run's own end matters more than that it could not be told.

@@ -5,15 +5,17 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -28,8 +30,10 @@ use super::{
 };
 use crate::fixtures::diff;
 
-/// Calls that wait for the candidate.
-const WAITING: usize = 2;
+/// Calls that wait for the candidate: at most 256 kB of events each, and what became of them.
+const WAITING: usize = 8;
+/// How long the end of a run waits for the candidate.
+const GRACE: Duration = Duration::from_secs(5);
 /// Fields that are counted by name; what others differ in is counted together.
 const FIELDS: usize = 500;
 const OTHER_FIELDS: &str = "(other fields)";
@@ -87,7 +91,10 @@ pub(super) struct Shadow {
     sample: f64,
     status: Arc<Mutex<ShadowStatus>>,
     active: AtomicBool,
-    calls: SyncSender<Sampled>,
+    /// Nothing once the run is over.
+    calls: Mutex<Option<SyncSender<Sampled>>>,
+    /// Disconnected when the thread has ended.
+    ended: Mutex<Receiver<Infallible>>,
 }
 
 impl Shadow {
@@ -107,6 +114,7 @@ impl Shadow {
             ..ShadowStatus::default()
         }));
         let (calls, waiting) = sync_channel(WAITING);
+        let (alive, ended) = sync_channel::<Infallible>(0);
         let comparison = Comparison {
             name: format!("{key} (shadow)"),
             module: Arc::clone(&module),
@@ -116,7 +124,10 @@ impl Shadow {
         };
         thread::Builder::new()
             .name(format!("{key}-shadow"))
-            .spawn(move || comparison.run(&waiting))
+            .spawn(move || {
+                comparison.run(&waiting);
+                drop(alive);
+            })
             .map_err(|error| format!("its thread cannot be started: {error}"))?;
         info!(transform = %key, candidate = %module.digest(), sample = config.sample, "a candidate sees live events");
         Ok(Self {
@@ -124,7 +135,8 @@ impl Shadow {
             sample: config.sample,
             status,
             active: AtomicBool::new(true),
-            calls,
+            calls: Mutex::new(Some(calls)),
+            ended: Mutex::new(ended),
         })
     }
 
@@ -139,6 +151,13 @@ impl Shadow {
     /// There is nothing to compare any more: it has taken over.
     pub(super) fn end(&self) {
         self.active.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets the candidate finish the calls that wait, within bounds, so that they are in the report.
+    pub(super) fn finish(&self) {
+        drop(lock(&self.calls).take());
+        // Whether it has ended or takes too long, there is nothing more to wait for.
+        let _ = lock(&self.ended).recv_timeout(GRACE);
     }
 
     /// Hands a call to the candidate if its turn has come. `turn` is the caller's, who has one for each worker.
@@ -156,8 +175,10 @@ impl Shadow {
             inputs: inputs.to_vec(),
             outcomes: outcomes.to_vec(),
         };
-        if let Err(TrySendError::Full(call) | TrySendError::Disconnected(call)) = self.calls.try_send(call) {
-            lock(&self.status).skipped += call.inputs.len() as u64;
+        let events = call.inputs.len() as u64;
+        let calls = lock(&self.calls);
+        if calls.as_ref().is_none_or(|calls| calls.try_send(call).is_err()) {
+            lock(&self.status).skipped += events;
         }
     }
 }

@@ -216,6 +216,13 @@ impl Slot {
         self.shadow.as_ref().map(Shadow::status)
     }
 
+    /// The run is over: lets the candidate of a shadow run finish, for some seconds at most.
+    pub fn finish(&self) {
+        if let Some(shadow) = &self.shadow {
+            shadow.finish();
+        }
+    }
+
     /// Lets the candidate of the shadow run take over, which ends the comparison. It keeps its options.
     pub fn promote(&self) -> Result<Swap, Refused> {
         let _one_at_a_time = lock(&self.changing);

@@ -184,3 +184,19 @@ async fn says_what_is_wrong_with_a_shadow() {
             .contains("no/such/folder/diff.ndjson cannot be written")
     );
 }
+
+#[tokio::test]
+async fn the_end_of_a_run_waits_for_what_is_still_compared() {
+    let lab = Lab::new();
+    let (mut worker, slot) = shadowed(&lab, &tagging('b'), 1.0).await;
+    mapped(&mut *worker);
+    mapped(&mut *worker);
+    slot.finish();
+    let status = slot.shadow_status().unwrap();
+    assert_eq!((status.compared, status.different, status.skipped), (2, 2, 0));
+    let text = std::fs::read_to_string(lab.dir.path().join("diff.ndjson")).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    // What comes later is left out, and said so.
+    mapped(&mut *worker);
+    assert_eq!(slot.shadow_status().unwrap().skipped, 1);
+}
