@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// A document holds a field up to four times: in the original, whose escapes are escaped again, in the record, and where
 /// rules copy it to. The shortest attachment, `a.b (1b)`, becomes an object with three fields.
 const GROWTH: usize = 8;
+/// Of all these tests side by side, in bytes; alone they need 150 MB at most.
+const MEMORY: u64 = 512 << 20;
 
 #[track_caller]
 fn check(name: &str, event: &[u8]) {
@@ -30,7 +32,16 @@ fn check(name: &str, event: &[u8]) {
             event.len()
         );
         assert_eq!(outcome, Outcome::Emit, "{name}");
+        assert!(peak() < MEMORY, "{name}: {} bytes of memory", peak());
     }
+}
+
+/// The most memory that this process has had, where the system says so.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }
 
 /// A record of a type, with one more field.
