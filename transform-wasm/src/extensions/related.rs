@@ -87,14 +87,30 @@ pub(super) fn set_target<'a>(doc: &mut Document<'a>, user: Text<'a>) -> Step {
     }
 }
 
+/// Fields of a user that an address fills.
+type User = [&'static str; 3];
+const TARGET: User = ["user.target.email", "user.target.name", "user.target.domain"];
+const ACTOR: User = ["user.email", "user.name", "user.domain"];
+
 /// Makes a user of an address: its email, name and domain. False if it is no address.
 pub(super) fn set_target_address<'a>(doc: &mut Document<'a>, address: Text<'a>) -> bool {
+    set_address(doc, address, TARGET)
+}
+
+/// The parts of the actor's id, if it is an address and the general rules came too early for it.
+pub(super) fn set_actor_address(doc: &mut Document<'_>) {
+    if let Some(id) = doc.ecs_text("user.id") {
+        set_address(doc, id, ACTOR);
+    }
+}
+
+fn set_address<'a>(doc: &mut Document<'a>, address: Text<'a>, user: User) -> bool {
     let Some((name, domain)) = split_address(address.plain(doc.bump)) else {
         return false;
     };
     let (name, domain) = (Text::new(name, doc.bump), Text::new(domain, doc.bump));
-    let _ = doc.set_if_unset("user.target.email", address);
-    let _ = doc.set_if_unset("user.target.name", name);
-    let _ = doc.set_if_unset("user.target.domain", domain);
+    for (path, part) in user.into_iter().zip([address, name, domain]) {
+        let _ = doc.set_if_unset(path, part);
+    }
     true
 }

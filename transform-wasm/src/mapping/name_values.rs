@@ -1,5 +1,6 @@
 //! Lists of names and values become objects (§2.4, §2.5).
 
+use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
@@ -38,15 +39,16 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                         .filter_map(Value::object)
                         .filter_map(|member| {
                             let name = name_of(member, true)?.to_text(bump)?;
-                            Some((name, member.present("Value").cloned()))
+                            Some((name, member.present("Value")))
                         });
                     let entries = Vec::from_iter_in(entries, bump);
-                    let kept = if key == "Parameters" {
+                    let names = Names::of(bump, &entries, Option::<&Value<'_>>::cloned);
+                    let place = if key == "Parameters" {
                         PARAMETERS
                     } else {
                         EXTENDED_PROPERTIES
                     };
-                    keep_names(doc, &kept, &entries)?;
+                    names.keep(doc, &place)?;
                 }
             }
         }
@@ -74,49 +76,65 @@ fn name_of<'o, 'a>(member: &'o Object<'a>, extensions: bool) -> Option<&'o Value
 }
 
 /// Where X15 keeps what the object of a list of names and values cannot.
-struct Kept {
+struct Place {
     names: &'static str,
     multi: &'static str,
 }
 
-const PARAMETERS: Kept = Kept {
+const PARAMETERS: Place = Place {
     names: "o365.ext.parameter_names",
     multi: "o365.ext.multi.Parameters",
 };
-const EXTENDED_PROPERTIES: Kept = Kept {
+const EXTENDED_PROPERTIES: Place = Place {
     names: "o365.ext.extended_property_names",
     multi: "o365.ext.multi.ExtendedProperties",
 };
-const MODIFIED_PROPERTIES: Kept = Kept {
+const MODIFIED_PROPERTIES: Place = Place {
     names: "o365.ext.modified_property_names",
     multi: "o365.ext.multi.ModifiedProperties",
 };
 
-/// X15: the names in a list of their own, whether or not they have a value, and every value of a name that is repeated.
-fn keep_names<'a>(doc: &mut Document<'a>, kept: &Kept, entries: &[(Text<'a>, Option<Value<'a>>)]) -> Step {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let names = entries.iter().map(|(name, _)| (*name, Value::Null));
-    let unique = Object::from_fields(Vec::from_iter_in(names, doc.bump));
-    if unique.len() < entries.len() && entries.len() <= MAX_MULTI {
-        let mut repeated = doc.new_object();
-        for (name, _) in unique.iter() {
-            let values = entries
-                .iter()
-                .filter(|(other, _)| *other == name)
-                .filter_map(|(_, value)| value.clone());
-            let values = Vec::from_iter_in(values, doc.bump);
-            if values.len() > 1 {
-                repeated.set(name, Value::List(values));
+/// X15: the names of a list, each once and whether or not it has a value, and every value of a name that is repeated.
+struct Names<'a> {
+    names: Vec<'a, Value<'a>>,
+    repeated: Object<'a>,
+}
+
+impl<'a> Names<'a> {
+    /// `value` is asked only for names that are repeated, which are few.
+    fn of<T: Copy>(
+        bump: &'a Bump,
+        entries: &[(Text<'a>, T)],
+        value: impl Fn(T) -> Option<Value<'a>>,
+    ) -> Self {
+        let names = entries.iter().map(|(name, _)| (*name, Value::Null));
+        let unique = Object::from_fields(Vec::from_iter_in(names, bump));
+        let mut repeated = Object::new_in(bump);
+        if unique.len() < entries.len() && entries.len() <= MAX_MULTI {
+            for (name, _) in unique.iter() {
+                let same = entries.iter().filter(|(other, _)| *other == name);
+                if same.clone().nth(1).is_none() {
+                    continue;
+                }
+                let values = Vec::from_iter_in(same.filter_map(|(_, it)| value(*it)), bump);
+                if values.len() > 1 {
+                    repeated.set(name, Value::List(values));
+                }
             }
         }
-        if !repeated.is_empty() {
-            doc.set(kept.multi, Value::Object(repeated))?;
-        }
+        let names = Vec::from_iter_in(unique.iter().map(|(name, _)| Value::Text(name)), bump);
+        Self { names, repeated }
     }
-    let names = unique.iter().map(|(name, _)| Value::Text(name));
-    doc.set(kept.names, Value::List(Vec::from_iter_in(names, doc.bump)))
+
+    fn keep(self, doc: &mut Document<'a>, place: &Place) -> Step {
+        if !self.repeated.is_empty() {
+            doc.set(place.multi, Value::Object(self.repeated))?;
+        }
+        if self.names.is_empty() {
+            return Ok(());
+        }
+        doc.set(place.names, Value::List(self.names))
+    }
 }
 
 fn set_raw<'a>(doc: &mut Document<'a>, key: &'static str, text: Text<'a>) {
@@ -129,10 +147,10 @@ fn set_raw<'a>(doc: &mut Document<'a>, key: &'static str, text: Text<'a>) {
 pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
     const KEY: &str = "ModifiedProperties";
     let mut nameless = false;
-    let (mut entries, mut one_sided) = (Vec::new_in(doc.bump), Vec::new_in(doc.bump));
+    let (mut names, mut one_sided) = (None, Vec::new_in(doc.bump));
     match doc.src.get(KEY) {
         Some(Value::List(members)) => {
-            let mut fields = Vec::new_in(doc.bump);
+            let (mut fields, mut entries) = (Vec::new_in(doc.bump), Vec::new_in(doc.bump));
             for member in members {
                 if let (true, Some(name)) = (doc.options.extensions, member.text()) {
                     entries.push((name, None));
@@ -140,9 +158,10 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
                 if let (true, Some(change)) = (doc.options.extensions, member.object())
                     && let Some(name) = change.present("Name").and_then(|name| name.to_text(doc.bump))
                 {
-                    entries.push((name, Some(sides(doc, change))));
-                    if let Some(side) = only_side(doc, change) {
-                        one_sided.push((sanitised(doc, name), Value::Object(side)));
+                    entries.push((name, Some(change)));
+                    // X16: an addition or a removal has only one.
+                    if change.present("OldValue").is_some() != change.present("NewValue").is_some() {
+                        one_sided.push((sanitised(doc, name), sides(doc.bump, change)));
                     }
                 }
                 match member {
@@ -158,11 +177,16 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
                             nameless = true;
                             continue;
                         };
-                        fields.push((sanitised(doc, name), sides(doc, change)));
+                        fields.push((sanitised(doc, name), sides(doc.bump, change)));
                     }
                     _ => {}
                 }
             }
+            let bump = doc.bump;
+            names = Some(Names::of(bump, &entries, |change| {
+                change.map(|change| sides(bump, change))
+            }));
+            drop(entries);
             if fields.is_empty() {
                 doc.src.remove(KEY);
             } else {
@@ -176,7 +200,9 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
         }
         _ => {}
     }
-    keep_names(doc, &MODIFIED_PROPERTIES, &entries)?;
+    if let Some(names) = names {
+        names.keep(doc, &MODIFIED_PROPERTIES)?;
+    }
     if !one_sided.is_empty() {
         doc.set("o365.ext.modified", Value::Object(Object::from_fields(one_sided)))?;
     }
@@ -188,26 +214,14 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
 }
 
 /// What a change says of before and after.
-fn sides<'a>(doc: &Document<'a>, change: &Object<'a>) -> Value<'a> {
-    let mut sides = doc.new_object();
+fn sides<'a>(bump: &'a Bump, change: &Object<'a>) -> Value<'a> {
+    let mut sides = Object::new_in(bump);
     for side in ["NewValue", "OldValue"] {
         if let Some(value) = change.present(side) {
             sides.set(Text::literal(side), value.clone());
         }
     }
     Value::Object(sides)
-}
-
-/// X16: the side of a change that has only one, as an addition or a removal does.
-fn only_side<'a>(doc: &Document<'a>, change: &Object<'a>) -> Option<Object<'a>> {
-    let (side, value) = match (change.present("OldValue"), change.present("NewValue")) {
-        (Some(old), None) => ("OldValue", old),
-        (None, Some(new)) => ("NewValue", new),
-        _ => return None,
-    };
-    let mut object = doc.new_object();
-    object.set(Text::literal(side), value.clone());
-    Some(object)
 }
 
 /// Blanks and dots would make a name something else in the index.

@@ -9,10 +9,10 @@ mod teams;
 mod threat;
 
 use super::exchange::members;
-use super::related::{set_target, set_target_address};
+use super::related::{set_actor_address, set_target, set_target_address};
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, parse};
-use crate::mapping::{split_address, whole_number};
+use crate::json::{Value, parse};
+use crate::mapping::whole_number;
 use crate::time;
 use crate::workload::dlp;
 use families::FAMILIES;
@@ -42,7 +42,8 @@ pub(super) fn further(doc: &mut Document<'_>) -> Step {
         29 => threat::mail_details(doc),
         41 => threat::link(doc),
         47 => {
-            modifier(doc)?;
+            // Who changed the file last, where nobody else is named.
+            set_actor_address(doc);
             size(doc, "FileData.FileSize")
         }
         51 => match doc.src.text("EventValue").filter(|user| !user.is_empty()) {
@@ -78,20 +79,6 @@ pub(super) fn further(doc: &mut Document<'_>) -> Step {
         462 => report(doc),
         _ => Ok(()),
     }
-}
-
-/// Who changed a file last, where nobody else is named: the parts of an address.
-fn modifier(doc: &mut Document<'_>) -> Step {
-    let Some(user) = doc.ecs_text("user.id") else {
-        return Ok(());
-    };
-    let Some((name, domain)) = split_address(user.plain(doc.bump)) else {
-        return Ok(());
-    };
-    let (name, domain) = (Text::new(name, doc.bump), Text::new(domain, doc.bump));
-    doc.set_if_unset("user.email", user)?;
-    doc.set_if_unset("user.name", name)?;
-    doc.set_if_unset("user.domain", domain)
 }
 
 /// Power BI and Fabric.
