@@ -3,15 +3,11 @@
 //! The corpus is not ours to copy, so it is read from beside the workspace. Where it is absent the test says so
 //! on standard error and checks nothing.
 
-#![expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
-
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-use flate2::read::GzDecoder;
 use o365_ecs::{Context, Mapper, Outcome};
 use serde_json::Value;
+
+#[path = "common/corpus.rs"]
+mod corpus;
 
 const EVENTS: usize = 2690;
 
@@ -37,19 +33,6 @@ const TYPES: [&str; 18] = [
     "access", "admin", "allowed", "change", "connection", "creation", "deletion", "denied", "device", "end",
     "error", "group", "indicator", "info", "installation", "protocol", "start", "user",
 ];
-
-fn corpus() -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/audit-real.ndjson.gz");
-    let Ok(file) = File::open(&path) else {
-        eprintln!("\n*** SKIPPED: no corpus at {} ***\n", path.display());
-        return None;
-    };
-    let mut text = String::new();
-    GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .expect("the corpus is compressed text");
-    Some(text)
-}
 
 #[track_caller]
 fn assert_allowed(document: &Value, pointer: &str, allowed: &[&str]) {
@@ -83,7 +66,7 @@ fn assert_user(line: &str, document: &Value) {
 
 #[test]
 fn every_real_event_maps() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = corpus::text() else { return };
     for options in [
         "{}",
         r#"{ "extensions": false }"#,

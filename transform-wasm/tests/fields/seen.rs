@@ -1,64 +1,47 @@
 //! Which fields documents have.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
 use o365_ecs::{Context, Mapper, Outcome};
 use serde_json::Value;
 
-use crate::table::{Fields, fields};
+use crate::common::{is_input, read_list};
+use crate::table::{Fields, below, fields};
 use crate::types::misfits;
+use crate::{corpus, own};
 
 /// Our own fixtures, which every checkout has.
 fn own_events() -> Vec<Value> {
-    let mut found = Vec::new();
-    collect(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"),
-        &mut found,
-    );
+    let found = events(own::inputs());
     assert!(found.len() > 50, "only {} events", found.len());
     found
 }
 
 /// Events of others, which stand beside the checkout or not at all.
 fn foreign_events() -> Vec<Value> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let mut found = Vec::new();
-    if shared.join("golden").is_dir() {
-        collect(&shared.join("golden"), &mut found);
-    }
-    if let Ok(corpus) = File::open(shared.join("corpus/audit-real.ndjson.gz")) {
-        let mut text = String::new();
-        GzDecoder::new(corpus)
-            .read_to_string(&mut text)
-            .expect("the corpus is compressed text");
-        found.extend(
-            text.lines()
-                .map(|line| serde_json::from_str::<Value>(line).expect("JSON")),
-        );
-    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden");
+    let golden = fs::read_dir(golden).into_iter().flatten();
+    let mut found = events(
+        golden
+            .map(|entry| entry.expect("a readable entry").path())
+            .filter(|path| is_input(path)),
+    );
+    let corpus = corpus::text().unwrap_or_default();
+    found.extend(
+        corpus
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON")),
+    );
     found
 }
 
-fn collect(folder: &Path, found: &mut Vec<Value>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("a readable folder")
-        .map(|entry| entry.expect("a readable entry").path())
-        .collect();
-    entries.sort();
-    for path in entries {
-        let name = path.to_string_lossy();
-        if path.is_dir() && !path.ends_with("fixtures/config") {
-            collect(&path, found);
-        } else if name.ends_with(".json") && !name.ends_with("-expected.json") {
-            let file: Value =
-                serde_json::from_slice(&fs::read(&path).expect("a readable file")).expect("JSON");
-            found.extend(file["events"].as_array().expect("events").iter().cloned());
-        }
-    }
+fn events(inputs: impl IntoIterator<Item = PathBuf>) -> Vec<Value> {
+    inputs
+        .into_iter()
+        .flat_map(|path| read_list(&path, "events"))
+        .collect()
 }
 
 fn map(options: &str, event: &Value) -> Value {
@@ -74,12 +57,7 @@ fn leaves(path: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
             for (key, value) in object {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                leaves(&path, value, found);
+                leaves(&below(path, key), value, found);
             }
         }
         Value::Array(members) if members.iter().any(Value::is_object) => {

@@ -40,6 +40,15 @@ pub(crate) fn fields() -> Vec<Field> {
         .collect()
 }
 
+/// The path of a key below a path; the document itself has none.
+pub(crate) fn below(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
 /// The table by paths.
 pub(crate) struct Fields(BTreeMap<&'static str, Field>);
 

@@ -7,7 +7,7 @@ use o365_ecs::{Context, Mapper, Outcome};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::table::{Fields, fields};
+use crate::table::{Fields, below, fields};
 
 /// Values that do not fit, one line each. Leaves the fields of the record alone: their types are the reference's.
 pub(crate) fn misfits(document: &Value, table: &Fields, options: &str) -> Vec<String> {
@@ -36,12 +36,7 @@ fn walk(path: &str, value: &Value, table: &Fields, found: &mut Vec<String>) {
         None => match value {
             Value::Object(object) => {
                 for (key, value) in object {
-                    let path = if path.is_empty() {
-                        key.clone()
-                    } else {
-                        format!("{path}.{key}")
-                    };
-                    walk(&path, value, table, found);
+                    walk(&below(path, key), value, table, found);
                 }
             }
             // `email.attachments`
