@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 
 use crate::workspace;
@@ -91,12 +91,7 @@ struct Dependency {
 
 /// `cargo xtask check-deps`.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let metadata = workspace::stdout_of(
-        workspace::cargo()
-            .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-            .current_dir(root),
-    )?;
-    let metadata: Metadata = serde_json::from_str(&metadata).context("`cargo metadata` is not understood")?;
+    let metadata: Metadata = workspace::metadata(root, &["--no-deps", "--offline"])?;
     let problems = problems(&metadata);
     if !problems.is_empty() {
         bail!(

@@ -27,12 +27,7 @@ struct Package {
 
 /// `cargo xtask suffixes`.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let metadata = workspace::stdout_of(
-        workspace::cargo()
-            .args(["metadata", "--format-version", "1"])
-            .current_dir(root),
-    )?;
-    let metadata: Metadata = serde_json::from_str(&metadata).context("`cargo metadata` is not understood")?;
+    let metadata: Metadata = workspace::metadata(root, &[])?;
     let psl = metadata
         .packages
         .into_iter()

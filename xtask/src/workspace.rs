@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use serde::de::DeserializeOwned;
 
 /// The root of the workspace that this binary was compiled from.
 pub(crate) fn root() -> Result<PathBuf> {
@@ -29,6 +30,17 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
 /// Reads a file; the error carries its path.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// What `cargo metadata` says with these arguments.
+pub(crate) fn metadata<T: DeserializeOwned>(root: &Path, arguments: &[&str]) -> Result<T> {
+    let metadata = stdout_of(
+        cargo()
+            .args(["metadata", "--format-version", "1"])
+            .args(arguments)
+            .current_dir(root),
+    )?;
+    serde_json::from_str(&metadata).context("`cargo metadata` is not understood")
 }
 
 /// Runs a program that shows its own progress.
