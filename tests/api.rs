@@ -5,13 +5,12 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use o365_simulator::{FaultPlan, FaultRule, Operation, SimulatorConfig};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-    process::Child,
-};
+use tokio::{io::AsyncReadExt, net::TcpListener, process::Child};
 
-use crate::support::{Lab, PATIENCE, output, signal, stderr, terminate};
+use crate::{
+    local_api::{get, listening},
+    support::{Lab, PATIENCE, output, signal, stderr, terminate},
+};
 
 const FILE: &str = "  out: { type: file, inputs: [ecs], path: out.ndjson }";
 
@@ -31,40 +30,8 @@ async fn lab(address: &str, simulated: SimulatorConfig, sinks: &str) -> Lab {
 /// Starts the program, and waits until its log names the address of the API.
 async fn start(lab: &Lab) -> (Child, SocketAddr) {
     let mut child = lab.run(&["--log-format", "json"]).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = async {
-        loop {
-            let line = log.next_line().await.unwrap().expect("the API never listened");
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if line["message"] == "the API listens" {
-                return line["address"].as_str().unwrap().parse().unwrap();
-            }
-        }
-    };
-    let address = tokio::time::timeout(PATIENCE, address).await.unwrap();
-    drain(log);
+    let address = listening(&mut child).await;
     (child, address)
-}
-
-/// Reads on, or a full pipe would stop the program.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it ends with the program whose log it reads"
-)]
-fn drain(mut log: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>) {
-    tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-}
-
-/// Status, headers and body.
-async fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_ascii_lowercase(), body.to_owned())
 }
 
 /// Samples by their text before the value.

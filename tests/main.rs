@@ -11,6 +11,7 @@
 #[allow(dead_code, reason = "not every kind is needed here")]
 #[path = "../host/src/wasm/guests.rs"]
 mod guests;
+mod local_api;
 mod support;
 
 mod api;

@@ -9,13 +9,13 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, ChildStdout},
 };
 
 use crate::{
     guests::tagging,
+    local_api::{get, listening, request},
     support::{PATIENCE, host, signal},
 };
 
@@ -46,18 +46,7 @@ impl Pipeline {
             .args(["run", "--config", "pipeline.yaml", "--log-format", "json"])
             .stdin(std::process::Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let listening = async {
-            loop {
-                let line = log.next_line().await.unwrap().expect("the API never listened");
-                let line: Value = serde_json::from_str(&line).unwrap();
-                if line["message"] == "the API listens" {
-                    return line["address"].as_str().unwrap().parse().unwrap();
-                }
-            }
-        };
-        let api = tokio::time::timeout(PATIENCE, listening).await.unwrap();
-        read_on(log);
+        let api = listening(&mut child).await;
         Self { dir, child, api }
     }
 
@@ -66,12 +55,17 @@ impl Pipeline {
     }
 
     async fn post(&self, path: &str, headers: &str) -> (u16, Value) {
-        request(self.api, "POST", path, headers).await
+        let (status, _, body) = request(self.api, "POST", path, headers).await;
+        (
+            status,
+            serde_json::from_str(&body).unwrap_or_else(|_| Value::from(body)),
+        )
     }
 
     async fn status(&self) -> Value {
-        let (status, answer) = request(self.api, "GET", "/api/transforms", "").await;
+        let (status, _, body) = get(self.api, "/api/transforms").await;
         assert_eq!(status, 200);
+        let answer: Value = serde_json::from_str(&body).unwrap();
         answer["transforms"][0].clone()
     }
 }
@@ -79,29 +73,6 @@ impl Pipeline {
 fn put(dir: &Path, component: &[u8]) {
     std::fs::write(dir.join("guest.new"), component).unwrap();
     std::fs::rename(dir.join("guest.new"), dir.join("guest.wasm")).unwrap();
-}
-
-/// A full pipe would stop the program.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it ends with the program whose log it reads"
-)]
-fn read_on(mut log: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>) {
-    tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-}
-
-async fn request(api: SocketAddr, method: &str, path: &str, headers: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(api).await.unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {api}\r\n{headers}Connection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (
-        status,
-        serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)),
-    )
 }
 
 /// Writes numbered events until told to stop, and at least so many. Returns how many.
@@ -297,19 +268,7 @@ async fn a_component_is_changed_by_the_api_by_hangup_and_by_its_file() {
         .await;
     assert_eq!(page.0, 403);
 
-    let mut stream = TcpStream::connect(pipeline.api).await.unwrap();
-    stream
-        .write_all(
-            format!(
-                "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-                pipeline.api
-            )
-            .as_bytes(),
-        )
-        .await
-        .unwrap();
-    let mut metrics = String::new();
-    stream.read_to_string(&mut metrics).await.unwrap();
+    let (_, _, metrics) = get(pipeline.api, "/metrics").await;
     assert!(
         metrics.contains("o365_wasm_swaps_total{component_id=\"tag\"} 3"),
         "{metrics}"
