@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod registry;
 pub mod sinks;
 pub mod sources;
+mod stamp;
 pub mod time_zone;
 pub mod topology;
 pub mod transforms;

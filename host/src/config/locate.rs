@@ -13,14 +13,7 @@ impl Config {
     /// The place of what a component says of its own options. An option that is not in the file is reported at the
     /// nearest thing around it that is, at last at the component's name.
     pub fn locate(&self, key: &ComponentKey, problem: &Problem) -> ConfigProblem {
-        let mut path = self.component_path(key);
-        path.extend(parse_path(&problem.field));
-        self.problem(
-            &path,
-            problem.within.as_ref(),
-            &problem.message,
-            problem.hint.as_deref(),
-        )
+        self.below(self.component_path(key), problem)
     }
 
     /// The place of a component's name.
@@ -49,7 +42,10 @@ impl Config {
 
     /// The place of what is wrong below a path such as `tests[0]`.
     pub fn locate_below(&self, path: &str, problem: &Problem) -> ConfigProblem {
-        let mut path = parse_path(path);
+        self.below(parse_path(path), problem)
+    }
+
+    fn below(&self, mut path: Vec<Segment>, problem: &Problem) -> ConfigProblem {
         path.extend(parse_path(&problem.field));
         self.problem(
             &path,

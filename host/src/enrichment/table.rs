@@ -1,10 +1,8 @@
 //! One table in use: its content, its indexes, and its file, which may be replaced.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::SystemTime,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,13 +13,10 @@ use super::{
     Content, TableConfig,
     rows::{IndexKey, Search},
 };
-use crate::time_zone::DefaultTimeZone;
+use crate::{stamp::Stamp, time_zone::DefaultTimeZone};
 
 /// How often, at most, a file is looked at for a newer version.
 const CHECK_INTERVAL: TimeDelta = TimeDelta::minutes(1);
-
-/// What tells one version of a file from the next.
-type Stamp = Option<(SystemTime, u64)>;
 
 /// See the module.
 #[derive(Debug)]
@@ -38,7 +33,7 @@ pub struct Table {
 #[derive(Debug)]
 struct State {
     /// Of the file that was last looked at, also if it was refused: it is refused once.
-    stamp: Stamp,
+    stamp: Option<Stamp>,
     checked: DateTime<Utc>,
     /// What programs search by; the place of a key is its index's place in the content.
     indexes: Vec<IndexKey>,
@@ -52,7 +47,7 @@ impl Table {
         zone: DefaultTimeZone,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Vec<Problem>> {
-        let stamp = stamp(&path);
+        let stamp = Stamp::of(&path);
         let content = config.read(&path, zone)?;
         Ok(Self {
             name,
@@ -109,7 +104,7 @@ impl Table {
             return;
         }
         state.checked = now;
-        let stamp = stamp(&self.path);
+        let stamp = Stamp::of(&self.path);
         if stamp == state.stamp {
             return;
         }
@@ -146,9 +141,4 @@ impl Content {
             Self::Networks(networks) => Ok(Self::Networks(networks.clone())),
         }
     }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }

@@ -9,19 +9,15 @@ use o365_core::ComponentKey;
 use o365_source::{AlarmKind, FeedSnapshot, LedgerView, Stats, TenantSnapshot, ledger::FeedRecord};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::family::{Family, Labels, seconds};
+use super::family::{Family, Labels, Read, seconds, write_all};
 
 const FEED: &[&str] = &["component_id", "tenant", "content_type"];
 const TENANT: &[&str] = &["component_id", "tenant"];
 
-type Counted = (Family, fn(&FeedSnapshot) -> f64);
-type Held = (Family, fn(&FeedRecord) -> Option<f64>);
-type OfTenant = (Family, fn(&TenantSnapshot) -> Option<f64>);
-
-const COUNTED: &[Counted] = &[
+const COUNTED: &[Read<FeedSnapshot>] = &[
     (
         Family::counter("feed_windows_listed", FEED, "Windows of time that were listed"),
-        |feed| feed.windows_listed as f64,
+        |feed| Some(feed.windows_listed as f64),
     ),
     (
         Family::counter(
@@ -29,7 +25,7 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Content blobs that were not known before",
         ),
-        |feed| feed.blobs_found as f64,
+        |feed| Some(feed.blobs_found as f64),
     ),
     (
         Family::counter(
@@ -37,7 +33,7 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Content blobs of which every event was delivered",
         ),
-        |feed| feed.blobs_delivered as f64,
+        |feed| Some(feed.blobs_delivered as f64),
     ),
     (
         Family::counter(
@@ -45,7 +41,7 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Attempts at a content blob that failed and are repeated",
         ),
-        |feed| feed.blobs_retried as f64,
+        |feed| Some(feed.blobs_retried as f64),
     ),
     (
         Family::counter(
@@ -53,7 +49,7 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Content blobs that are lost because the service does not have them any more",
         ),
-        |feed| feed.blobs_expired as f64,
+        |feed| Some(feed.blobs_expired as f64),
     ),
     (
         Family::counter(
@@ -61,11 +57,11 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Content blobs that were set aside because they make no sense",
         ),
-        |feed| feed.blobs_quarantined as f64,
+        |feed| Some(feed.blobs_quarantined as f64),
     ),
     (
         Family::counter("feed_events_sent", FEED, "Events handed to the pipeline"),
-        |feed| feed.events_sent as f64,
+        |feed| Some(feed.events_sent as f64),
     ),
     (
         Family::counter(
@@ -73,7 +69,7 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Events dropped because they had been delivered before",
         ),
-        |feed| feed.duplicates_dropped as f64,
+        |feed| Some(feed.duplicates_dropped as f64),
     ),
     (
         Family::counter(
@@ -81,7 +77,7 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Bytes of content blobs, after decompression",
         ),
-        |feed| feed.bytes_received as f64,
+        |feed| Some(feed.bytes_received as f64),
     ),
     (
         Family::counter(
@@ -89,7 +85,7 @@ const COUNTED: &[Counted] = &[
             FEED,
             "Spans of time that are lost because they could not be listed in time",
         ),
-        |feed| feed.gaps as f64,
+        |feed| Some(feed.gaps as f64),
     ),
     (
         Family::gauge(
@@ -97,11 +93,11 @@ const COUNTED: &[Counted] = &[
             FEED,
             "How often in a row listing has failed",
         ),
-        |feed| f64::from(feed.failures_in_a_row),
+        |feed| Some(f64::from(feed.failures_in_a_row)),
     ),
 ];
 
-const HELD: &[Held] = &[
+const HELD: &[Read<FeedRecord>] = &[
     (
         Family::gauge(
             "feed_listed_up_to_timestamp_seconds",
@@ -204,7 +200,7 @@ const HELD: &[Held] = &[
     ),
 ];
 
-const OF_TENANT: &[OfTenant] = &[
+const OF_TENANT: &[Read<TenantSnapshot>] = &[
     (
         Family::counter(
             "tenant_throttled_seconds",
@@ -297,33 +293,33 @@ impl Collector for Audits {
             })
             .collect();
         ALARMS.write(encoder, sources.iter().flat_map(alarms))?;
-        for (family, read) in COUNTED {
-            let samples = sources.iter().flat_map(|now| {
-                now.feeds.iter().map(move |feed| {
-                    let labels = of_feed(now.component, &feed.tenant, feed.content_type);
-                    (labels, read(feed))
-                })
-            });
-            family.write(encoder, samples)?;
-        }
-        for (family, read) in HELD {
-            let samples = sources.iter().flat_map(|now| {
+        let counted: Vec<_> = sources
+            .iter()
+            .flat_map(|now| {
+                now.feeds
+                    .iter()
+                    .map(|feed| (of_feed(now.component, &feed.tenant, feed.content_type), feed))
+            })
+            .collect();
+        write_all(COUNTED, encoder, &counted)?;
+        let held: Vec<_> = sources
+            .iter()
+            .flat_map(|now| {
                 let feeds = now.ledger.feeds.iter();
-                feeds.filter_map(move |feed| {
-                    let labels = of_feed(now.component, &feed.tenant, &feed.content_type);
-                    Some((labels, read(feed)?))
-                })
-            });
-            family.write(encoder, samples)?;
-        }
+                feeds.map(|feed| (of_feed(now.component, &feed.tenant, &feed.content_type), feed))
+            })
+            .collect();
+        write_all(HELD, encoder, &held)?;
         REQUESTS.write(encoder, sources.iter().flat_map(requests))?;
-        for (family, read) in OF_TENANT {
-            let samples = sources.iter().flat_map(|now| {
-                let tenants = now.tenants.iter();
-                tenants.filter_map(move |tenant| Some((of_tenant(now.component, tenant), read(tenant)?)))
-            });
-            family.write(encoder, samples)?;
-        }
+        let tenants: Vec<_> = sources
+            .iter()
+            .flat_map(|now| {
+                now.tenants
+                    .iter()
+                    .map(|tenant| (of_tenant(now.component, tenant), tenant))
+            })
+            .collect();
+        write_all(OF_TENANT, encoder, &tenants)?;
         INFO.write(encoder, sources.iter().flat_map(names))
     }
 }

@@ -4,19 +4,17 @@ use std::{fmt, sync::Arc};
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::family::Family;
+use super::family::{Family, Labels, Read, write_all};
 use crate::wasm::{ShadowStatus, Slot, SlotStatus};
 
 const COMPONENT: &[&str] = &["component_id"];
-
-type OfSlot = (Family, fn(&SlotStatus) -> Option<f64>);
 
 const INFO: Family = Family::gauge(
     "wasm_info",
     &["component_id", "digest"],
     "1; the SHA-256 of the component that maps events",
 );
-const NUMBERS: &[OfSlot] = &[
+const NUMBERS: &[Read<SlotStatus>] = &[
     (
         Family::counter(
             "wasm_swaps",
@@ -43,16 +41,14 @@ const NUMBERS: &[OfSlot] = &[
     ),
 ];
 
-type OfShadow = (Family, fn(&ShadowStatus) -> u64);
-
-const SHADOW: &[OfShadow] = &[
+const SHADOW: &[Read<ShadowStatus>] = &[
     (
         Family::counter(
             "wasm_shadow_events",
             COMPONENT,
             "Events that the candidate of a shadow run has mapped, too",
         ),
-        |status| status.compared,
+        |status| Some(status.compared as f64),
     ),
     (
         Family::counter(
@@ -60,7 +56,7 @@ const SHADOW: &[OfShadow] = &[
             COMPONENT,
             "Of these, events that did not become the same",
         ),
-        |status| status.different,
+        |status| Some(status.different as f64),
     ),
     (
         Family::counter(
@@ -68,7 +64,7 @@ const SHADOW: &[OfShadow] = &[
             COMPONENT,
             "Of these, events that only the candidate could not map",
         ),
-        |status| status.failed,
+        |status| Some(status.failed as f64),
     ),
     (
         Family::counter(
@@ -76,7 +72,7 @@ const SHADOW: &[OfShadow] = &[
             COMPONENT,
             "Events that were left out because the candidate was busy",
         ),
-        |status| status.skipped,
+        |status| Some(status.skipped as f64),
     ),
 ];
 
@@ -92,6 +88,10 @@ pub(super) fn families() -> Vec<Family> {
         .chain(SHADOW.iter().map(|(family, _)| *family))
         .chain([SHADOW_FIELDS])
         .collect()
+}
+
+fn labels(component_id: &str) -> Labels<'_> {
+    vec![("component_id", component_id)]
 }
 
 /// See the module.
@@ -115,29 +115,21 @@ impl Collector for Slots {
                 )
             }),
         )?;
-        for (family, read) in NUMBERS {
-            let samples = slots
-                .iter()
-                .filter_map(|(id, status)| Some((vec![("component_id", *id)], read(status)?)));
-            family.write(encoder, samples)?;
-        }
+        let labelled: Vec<_> = slots.iter().map(|(id, status)| (labels(id), status)).collect();
+        write_all(NUMBERS, encoder, &labelled)?;
         let shadows: Vec<_> = self
             .0
             .iter()
             .filter_map(|slot| Some((slot.key().as_str(), slot.shadow_status()?)))
             .collect();
-        for (family, read) in SHADOW {
-            let samples = shadows
-                .iter()
-                .map(|(id, status)| (vec![("component_id", *id)], read(status) as f64));
-            family.write(encoder, samples)?;
-        }
+        let labelled: Vec<_> = shadows.iter().map(|(id, status)| (labels(id), status)).collect();
+        write_all(SHADOW, encoder, &labelled)?;
         let fields = shadows.iter().flat_map(|(id, status)| {
-            let labels = |field| vec![("component_id", *id), ("field", field)];
+            let of_field = |field| vec![("component_id", *id), ("field", field)];
             status
                 .fields
                 .iter()
-                .map(move |(field, events)| (labels(field.as_str()), *events as f64))
+                .map(move |(field, events)| (of_field(field.as_str()), *events as f64))
         });
         SHADOW_FIELDS.write(encoder, fields)
     }

@@ -103,6 +103,24 @@ impl Family {
     }
 }
 
+/// A family, and how its value is read; where there is none, there is no sample.
+pub(super) type Read<T> = (Family, fn(&T) -> Option<f64>);
+
+/// Writes every family of a table for the same things, each with its labels.
+pub(super) fn write_all<'a, T: 'a>(
+    table: &[Read<T>],
+    encoder: &mut DescriptorEncoder<'_>,
+    things: &[(Labels<'a>, &T)],
+) -> fmt::Result {
+    for (family, read) in table {
+        let samples = things
+            .iter()
+            .filter_map(|(labels, thing)| Some((labels.clone(), read(thing)?)));
+        family.write(encoder, samples)?;
+    }
+    Ok(())
+}
+
 /// Seconds since 1970.
 pub(super) fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_millis() as f64 / 1_000.0

@@ -5,7 +5,7 @@ use std::fmt;
 use o365_core::{Account, EventStatus};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::family::{Family, Labels};
+use super::family::{Family, Labels, Read, write_all};
 use crate::{
     dead_letter::Usage,
     topology::{Meter, Topology},
@@ -41,16 +41,14 @@ const BUFFER_EVENTS: Family = Family::gauge(
 const BUFFER_BYTES: Family = Family::gauge("buffer_byte_size", COMPONENT, "Bytes of these events");
 const SOURCE: &[&str] = &["component_id"];
 
-type OfAccount = (Family, fn(&Account) -> u64);
-
-const ACCOUNT: &[OfAccount] = &[
+const ACCOUNT: &[Read<Account>] = &[
     (
         Family::counter(
             "source_events",
             SOURCE,
             "Events that a source has made. With the copies, it is the sum of those that have ended and those in flight",
         ),
-        Account::begun,
+        |account| Some(account.begun() as f64),
     ),
     (
         Family::counter(
@@ -58,7 +56,7 @@ const ACCOUNT: &[OfAccount] = &[
             SOURCE,
             "Copies of these events, as they are made where several components read from one",
         ),
-        Account::copied,
+        |account| Some(account.copied() as f64),
     ),
     (
         Family::gauge(
@@ -66,7 +64,7 @@ const ACCOUNT: &[OfAccount] = &[
             SOURCE,
             "Events and copies that are on their way",
         ),
-        Account::in_flight,
+        |account| Some(account.in_flight() as f64),
     ),
 ];
 const ENDED: Family = Family::counter(
@@ -177,12 +175,11 @@ impl Collector for Components {
             .iter()
             .filter_map(|meter| Some((meter.component.as_str(), meter.account.as_ref()?)))
             .collect();
-        for (family, read) in ACCOUNT {
-            let samples = accounts
-                .iter()
-                .map(|(id, account)| (vec![("component_id", *id)], read(account) as f64));
-            family.write(encoder, samples)?;
-        }
+        let labelled: Vec<_> = accounts
+            .iter()
+            .map(|(id, account)| (vec![("component_id", *id)], account.as_ref()))
+            .collect();
+        write_all(ACCOUNT, encoder, &labelled)?;
         let ended = accounts.iter().flat_map(|(id, account)| {
             STATUSES.map(|(status, name)| {
                 let labels = vec![("component_id", *id), ("status", name)];

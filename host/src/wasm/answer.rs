@@ -4,19 +4,34 @@ use serde_json::Value;
 
 use super::{bindings::exports::o365::transform::mapper::Outcome, instance::Instance};
 
+/// Why a component has given no answer that counts.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    /// It trapped, or took too long.
+    #[error("the component failed: {}", .0.root_cause())]
+    Failed(wasmtime::Error),
+    /// It is not one outcome for each event.
+    #[error("the component gave {outcomes} outcomes for {events} events")]
+    Count {
+        /// What it gave.
+        outcomes: usize,
+        /// What it was given.
+        events: usize,
+    },
+}
+
 /// One outcome for each event, or why not. After an error the instance must not be used again.
-pub(super) fn of(instance: &mut Instance, context: &str, events: &[&[u8]]) -> Result<Vec<Outcome>, String> {
+pub(super) fn of(instance: &mut Instance, context: &str, events: &[&[u8]]) -> Result<Vec<Outcome>, NoAnswer> {
     let outcomes = instance
         .transform_batch(context, events)
-        .map_err(|error| format!("the component failed: {}", error.root_cause()))?;
+        .map_err(NoAnswer::Failed)?;
     if outcomes.len() == events.len() {
         Ok(outcomes)
     } else {
-        Err(format!(
-            "the component gave {} outcomes for {} events",
-            outcomes.len(),
-            events.len()
-        ))
+        Err(NoAnswer::Count {
+            outcomes: outcomes.len(),
+            events: events.len(),
+        })
     }
 }
 

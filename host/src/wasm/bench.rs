@@ -194,10 +194,10 @@ impl<'a> Side<'a> {
         for batch in batches {
             let began = Instant::now();
             let outcomes =
-                answer::of(&mut self.instance, CONTEXT, batch).map_err(|reason| BenchError::Failed {
+                answer::of(&mut self.instance, CONTEXT, batch).map_err(|error| BenchError::Failed {
                     component: self.module.name().to_owned(),
                     events: batch.len(),
-                    reason,
+                    reason: error.to_string(),
                 })?;
             let took = began.elapsed();
             time += took;

@@ -66,7 +66,8 @@ fn map(module: &Module, events: &[Vec<u8>]) -> Result<Vec<Outcome>, String> {
     let mut outcomes = Vec::with_capacity(events.len());
     for events in events.chunks(CALL_EVENTS) {
         let events: Vec<&[u8]> = events.iter().map(Vec::as_slice).collect();
-        outcomes.extend(answer::of(&mut instance, "{}", &events)?);
+        let answer = answer::of(&mut instance, "{}", &events).map_err(|error| error.to_string())?;
+        outcomes.extend(answer);
     }
     Ok(outcomes)
 }

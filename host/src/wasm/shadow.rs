@@ -228,7 +228,7 @@ impl Comparison {
                 .instantiate(&self.name)
                 .map_err(|error| error.to_string())?,
         };
-        let outcomes = answer::of(&mut instance, context, inputs)?;
+        let outcomes = answer::of(&mut instance, context, inputs).map_err(|error| error.to_string())?;
         self.instance = Some(instance);
         Ok(outcomes)
     }

@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use o365_core::ComponentKey;
@@ -22,6 +22,7 @@ use super::{
     module::{BUILTIN_ECS_NAME, Limits, Module, ModuleError},
     shadow::{Shadow, ShadowConfig, ShadowStatus},
 };
+use crate::stamp::Stamp;
 
 /// What a module is made of.
 #[derive(Debug, Clone)]
@@ -89,9 +90,6 @@ impl Recipe {
     }
 }
 
-/// What a file looked like: other stamps are other contents.
-pub(super) type Stamp = Option<(SystemTime, u64)>;
-
 /// How a swap ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swap {
@@ -142,7 +140,7 @@ pub struct Slot {
     /// One swap at a time.
     changing: Mutex<()>,
     /// What the file looked like when the first component was read from it.
-    stamp: Stamp,
+    stamp: Option<Stamp>,
     watched: bool,
     shadow: Option<Shadow>,
 }
@@ -168,7 +166,7 @@ impl Slot {
         watched: bool,
     ) -> Result<Self, Refused> {
         // Before it is read: what changes meanwhile is seen later.
-        let stamp = recipe.file().and_then(|file| stamp_of(&file));
+        let stamp = recipe.file().and_then(|file| Stamp::of(&file));
         let current = Arc::new(recipe.load(&engine)?);
         let shadow = recipe.load_shadow(&engine, &key)?;
         let status = SlotStatus {
@@ -245,13 +243,13 @@ impl Slot {
         self.watched
     }
 
-    pub(super) fn first_stamp(&self) -> Stamp {
+    pub(super) fn first_stamp(&self) -> Option<Stamp> {
         self.stamp
     }
 
     /// What the file looks like now; nothing if there is none.
-    pub(super) fn stamp(&self) -> Stamp {
-        self.recipe.file().and_then(|file| stamp_of(&file))
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.recipe.file().and_then(|file| Stamp::of(&file))
     }
 
     /// Reads the file again, and lets what is in it take over. Takes as long as loading and compiling do: up to seconds.
@@ -305,9 +303,4 @@ impl Slot {
         warn!(transform = %self.key, module = %self.recipe.module, reason = %refused, running = %running.status.digest,
             "the component is refused, the one before goes on");
     }
-}
-
-fn stamp_of(file: &std::path::Path) -> Stamp {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }

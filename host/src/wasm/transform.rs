@@ -17,6 +17,7 @@ use tracing::warn;
 use wasmtime::Trap;
 
 use super::{
+    answer::{self, NoAnswer},
     bindings::exports::o365::transform::mapper::Outcome,
     engine::WasmEngine,
     instance::Instance,
@@ -344,17 +345,10 @@ impl WasmTransform {
         };
         let inputs: Vec<&[u8]> = inputs.iter().map(Bytes::as_ref).collect();
         // After an error the instance is in an unknown state: it is not put back.
-        let outcomes = instance
-            .transform_batch(context, &inputs)
-            .map_err(|error| call_error(&error))?;
-        if outcomes.len() != inputs.len() {
-            let reason = format!(
-                "the component gave {} outcomes for {} events",
-                outcomes.len(),
-                inputs.len()
-            );
-            return Err(Failure::new("bad_answer", reason));
-        }
+        let outcomes = answer::of(&mut instance, context, &inputs).map_err(|error| match error {
+            NoAnswer::Failed(error) => call_error(&error),
+            NoAnswer::Count { .. } => Failure::new("bad_answer", error.to_string()),
+        })?;
         self.instance = Some(instance);
         Ok(outcomes)
     }

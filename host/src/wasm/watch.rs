@@ -8,7 +8,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use super::slot::{Slot, Stamp};
+use super::slot::Slot;
+use crate::stamp::Stamp;
 
 /// How often files are looked at. A change is taken within twice that, and the time to compile it.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -16,9 +17,9 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 struct Watched {
     slot: Arc<Slot>,
     /// What the file looked like when it was last read.
-    read: Stamp,
+    read: Option<Stamp>,
     /// What it looked like the last time.
-    looked: Stamp,
+    looked: Option<Stamp>,
 }
 
 /// Watches until dropped.

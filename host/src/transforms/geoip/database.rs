@@ -4,11 +4,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use maxminddb::Reader;
 use o365_core::config::Problem;
+
+use crate::stamp::Stamp;
 
 /// What a database is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +47,6 @@ impl Kind {
     }
 }
 
-/// What tells one version of a file from the next.
-type Stamp = Option<(SystemTime, u64)>;
-
 pub(super) type Content = Arc<Reader<Vec<u8>>>;
 
 /// One file, as it was last read.
@@ -57,13 +55,13 @@ pub(super) struct Database {
     path: PathBuf,
     kind: Kind,
     /// Of the file that was last looked at, also if it was refused: it is refused once.
-    stamp: Stamp,
+    stamp: Option<Stamp>,
     content: Content,
 }
 
 impl Database {
     pub(super) fn open(path: PathBuf, kind: Kind) -> Result<Self, Problem> {
-        let stamp = stamp(&path);
+        let stamp = Stamp::of(&path);
         match read(&path, kind) {
             Ok(content) => Ok(Self {
                 path,
@@ -84,7 +82,7 @@ impl Database {
     /// # Errors
     /// What is wrong with the new file; the old content stays. `None` is no change.
     pub(super) fn refresh(&mut self) -> Option<Result<&Path, String>> {
-        let stamp = stamp(&self.path);
+        let stamp = Stamp::of(&self.path);
         if stamp == self.stamp {
             return None;
         }
@@ -97,11 +95,6 @@ impl Database {
             Err((message, _)) => Err(message),
         })
     }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// The database, or what is wrong and what to do.
