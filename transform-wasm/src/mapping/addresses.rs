@@ -62,15 +62,8 @@ pub(super) fn client(doc: &mut Document<'_>) -> Step {
     if let Some(address) = endpoint.address {
         let address_text = Text::new(address, doc.bump);
         doc.set("client.address", address_text)?;
-        if is_ip(address) {
-            // No index takes an address with a zone.
-            let indexed = if doc.overrides() {
-                without_zone(address)
-            } else {
-                address
-            };
-            let indexed = Text::new(indexed, doc.bump);
-            doc.set("client.ip", indexed)?;
+        if let Some(ip) = indexed_ip(doc, address) {
+            doc.set("client.ip", ip)?;
         }
     }
     if let Some(domain) = endpoint.domain {
@@ -149,10 +142,10 @@ pub(super) fn server(doc: &mut Document<'_>) -> Step {
     }
     let address_text = Text::new(address, doc.bump);
     doc.set("server.address", address_text)?;
-    if is_ip(address) {
-        doc.set("server.ip", address_text)?;
+    match indexed_ip(doc, address) {
+        Some(ip) => doc.set("server.ip", ip),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Step 34.
@@ -190,9 +183,14 @@ pub(crate) fn is_ip(text: &str) -> bool {
     }
 }
 
-/// An address without the network interface that it is behind.
-fn without_zone(address: &str) -> &str {
-    address.split_once('%').map_or(address, |(address, _)| address)
+/// An address as a field of type `ip` takes it; nothing if it is none. No index takes the zone, which says what network
+/// interface the address is behind.
+pub(crate) fn indexed_ip<'a>(doc: &Document<'a>, address: &'a str) -> Option<Text<'a>> {
+    if !is_ip(address) {
+        return None;
+    }
+    let zone = if doc.overrides() { address.find('%') } else { None };
+    Some(Text::new(&address[..zone.unwrap_or(address.len())], doc.bump))
 }
 
 /// IPv4 addresses out of their IPv6 mapping.

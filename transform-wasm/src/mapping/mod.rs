@@ -13,7 +13,7 @@ mod related;
 mod tenant;
 mod users;
 
-pub(crate) use addresses::{SERVER, is_ip};
+pub(crate) use addresses::{SERVER, indexed_ip, is_ip};
 pub(crate) use envelope::copy_user_id;
 pub(crate) use files::{file_size, whole_number};
 pub(crate) use outcome::SEVERITIES;

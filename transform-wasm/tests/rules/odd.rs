@@ -49,6 +49,25 @@ fn no_index_takes_an_address_with_a_zone() {
 }
 
 #[test]
+fn nor_does_it_from_a_server_or_a_sender() {
+    check(
+        ALL,
+        json!({ "RecordType": 2, "OriginatingServer": "fe80::1%eth0" }),
+        json!({ "/server": { "address": "fe80::1%eth0", "ip": "fe80::1" }, "/destination/ip": "fe80::1" }),
+    );
+    check(
+        ALL,
+        json!({ "RecordType": 28, "SenderIp": "fe80::1%eth0" }),
+        json!({ "/source/ip": "fe80::1" }),
+    );
+    check(
+        ALL,
+        json!({ "RecordType": 41, "UserIp": "fe80::1%eth0" }),
+        json!({ "/client/ip": "fe80::1", "/source/ip": "fe80::1", "/related/ip": ["fe80::1"] }),
+    );
+}
+
+#[test]
 fn the_first_link_that_there_is_leads_to_an_alert() {
     check(
         ALL,

@@ -3,7 +3,7 @@
 use super::period;
 use crate::document::{Document, Step};
 use crate::json::{Text, Value};
-use crate::mapping::is_ip;
+use crate::mapping::indexed_ip;
 use crate::time;
 
 /// A message that was found to be harmful.
@@ -16,10 +16,14 @@ pub(super) fn mail(doc: &mut Document<'_>) -> Step {
         doc.classify_further(&["malware"], &[]);
     }
     mail_details(doc)?;
-    match doc.src.text("SenderIp").filter(|ip| is_ip(ip.wire())) {
+    match address(doc, "SenderIp") {
         Some(ip) => doc.set_if_unset("source.ip", ip),
         None => Ok(()),
     }
+}
+
+fn address<'a>(doc: &Document<'a>, field: &str) -> Option<Text<'a>> {
+    indexed_ip(doc, doc.src.text(field)?.plain(doc.bump))
 }
 
 /// Where a message went, when it was delivered, and what it carried.
@@ -97,7 +101,7 @@ pub(super) fn link(doc: &mut Document<'_>) -> Step {
         Some("4" | "5") => doc.classify_further(&[], &["allowed"]),
         _ => {}
     }
-    if let Some(ip) = doc.src.text("UserIp").filter(|ip| is_ip(ip.wire()))
+    if let Some(ip) = address(doc, "UserIp")
         && !doc.has("client.ip")
     {
         for path in ["client.address", "client.ip", "source.ip"] {
