@@ -33,6 +33,8 @@ mod kit;
 mod memory;
 mod once;
 mod refused;
+#[cfg(unix)]
+mod reload;
 mod replay;
 mod signals;
 mod state;

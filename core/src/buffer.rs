@@ -41,6 +41,16 @@ pub struct Closed;
 
 /// A bounded channel. A batch that alone exceeds the capacity passes when the channel is empty.
 pub fn channel(capacity: Capacity) -> (BatchSender, BatchReceiver) {
+    channel_counted(capacity, Arc::default(), Arc::default())
+}
+
+/// A bounded channel that goes on with the counters of another one, which it takes the place of: what was sent into it, and
+/// what was taken out of it.
+pub fn channel_counted(
+    capacity: Capacity,
+    entered: Arc<Traffic>,
+    left: Arc<Traffic>,
+) -> (BatchSender, BatchReceiver) {
     let capacity = Capacity {
         events: capacity.events.max(1),
         bytes: capacity.bytes.max(1),
@@ -51,7 +61,6 @@ pub fn channel(capacity: Capacity) -> (BatchSender, BatchReceiver) {
         events: Arc::new(Semaphore::new(capacity.events as usize)),
         bytes: Arc::new(Semaphore::new(capacity.bytes as usize)),
     };
-    let entered = Arc::new(Traffic::default());
     (
         BatchSender {
             sender,
@@ -63,7 +72,7 @@ pub fn channel(capacity: Capacity) -> (BatchSender, BatchReceiver) {
             receiver,
             room,
             entered,
-            left: Arc::default(),
+            left,
         },
     )
 }
@@ -90,7 +99,43 @@ pub struct BatchSender {
     entered: Arc<Traffic>,
 }
 
+/// Finds the channel without keeping it open.
+#[derive(Debug, Clone)]
+pub struct WeakBatchSender {
+    sender: mpsc::WeakSender<Queued>,
+    room: Room,
+    capacity: Capacity,
+    entered: Arc<Traffic>,
+}
+
+impl WeakBatchSender {
+    /// A sender, unless the last one is gone.
+    pub fn upgrade(&self) -> Option<BatchSender> {
+        Some(BatchSender {
+            sender: self.sender.upgrade()?,
+            room: self.room.clone(),
+            capacity: self.capacity,
+            entered: Arc::clone(&self.entered),
+        })
+    }
+}
+
 impl BatchSender {
+    /// See [`WeakBatchSender`].
+    pub fn downgrade(&self) -> WeakBatchSender {
+        WeakBatchSender {
+            sender: self.sender.downgrade(),
+            room: self.room.clone(),
+            capacity: self.capacity,
+            entered: Arc::clone(&self.entered),
+        }
+    }
+
+    /// Whether the receiver is gone.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Waits for room and sends. An empty batch is not sent. Returns the size of the batch in bytes, which may take a
     /// walk through every document to find.
     ///
@@ -244,6 +289,30 @@ mod tests {
         drop(sender);
         assert!(receiver.recv().await.is_some());
         assert!(receiver.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn is_found_until_the_last_sender_is_gone_and_not_kept_open_by_it() {
+        let (sender, mut receiver) = channel(Capacity::default());
+        let weak = sender.downgrade();
+        weak.upgrade().unwrap().send(batch(2)).await.unwrap();
+        drop(sender);
+        assert!(weak.upgrade().is_none());
+        assert_eq!(receiver.recv().await.unwrap().len(), 2);
+        assert!(receiver.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn goes_on_counting_for_another_channel() {
+        let (sender, mut before) = channel(Capacity::default());
+        let (entered, left) = before.traffic();
+        let (next, mut after) = channel_counted(Capacity::default(), entered, left);
+        sender.send(batch(2)).await.unwrap();
+        next.send(batch(3)).await.unwrap();
+        before.recv().await.unwrap();
+        after.recv().await.unwrap();
+        let (entered, left) = after.traffic();
+        assert_eq!((entered.events(), left.events()), (5, 5));
     }
 
     #[tokio::test]

@@ -154,6 +154,12 @@ pub trait SourceConfig: Any + Debug + Send + Sync {
     /// What this source is.
     fn describe(&self) -> Description;
 
+    /// Files that the source is built from, besides the configuration: it is built anew when one of them changes. Not those
+    /// that it reads again by itself.
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Everything that is wrong and can be seen without the network.
     fn validate(&self, cx: &ComponentContext) -> Vec<Problem>;
 
@@ -171,6 +177,17 @@ pub trait TransformConfig: Any + Debug + Send + Sync {
     /// Whether it has an output besides those that [`TransformConfig::describe`] names.
     fn has_default_output(&self) -> bool {
         true
+    }
+
+    /// As [`SourceConfig::files_to_watch`].
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Whether it runs programs, which may look up in tables and know the default time zone: then it is built anew when these
+    /// change.
+    fn runs_programs(&self) -> bool {
+        false
     }
 
     /// Everything that is wrong and can be seen without the network. By default: what building it says.
@@ -196,6 +213,14 @@ impl TransformConfig for Arc<dyn TransformConfig> {
         self.as_ref().has_default_output()
     }
 
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        self.as_ref().files_to_watch()
+    }
+
+    fn runs_programs(&self) -> bool {
+        self.as_ref().runs_programs()
+    }
+
     async fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
         self.as_ref().validate(cx).await
     }
@@ -210,6 +235,11 @@ impl TransformConfig for Arc<dyn TransformConfig> {
 pub trait SinkConfig: Debug + Send + Sync {
     /// What this sink is.
     fn describe(&self) -> Description;
+
+    /// As [`SourceConfig::files_to_watch`].
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// Everything that is wrong and can be seen without the network and without writing anything.
     fn validate(&self, cx: &ComponentContext) -> Vec<Problem>;

@@ -19,7 +19,7 @@ mod traffic;
 mod transform;
 
 pub use account::Account;
-pub use buffer::{BatchReceiver, BatchSender, Capacity, Closed, channel};
+pub use buffer::{BatchReceiver, BatchSender, Capacity, Closed, WeakBatchSender, channel, channel_counted};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{Document, EventBatch, EventMetadata, InvalidDocument, LogEvent, Origin};
 pub use finalize::{BatchNotifier, BatchStatusReceiver, EventStatus};

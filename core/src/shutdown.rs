@@ -50,6 +50,11 @@ impl ShutdownSignal {
         self.0.is_cancelled()
     }
 
+    /// A trigger for one component: its signals come when it is pulled, and when this signal comes.
+    pub fn child(&self) -> ShutdownTrigger {
+        ShutdownTrigger(self.0.child_token())
+    }
+
     /// The token, for libraries that take one.
     pub fn token(&self) -> CancellationToken {
         self.0.clone()

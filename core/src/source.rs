@@ -60,10 +60,16 @@ pub struct SourceSender {
 impl SourceSender {
     /// Wraps the sending end of a channel.
     pub fn new(sender: BatchSender) -> Self {
+        Self::counted(sender, Arc::default(), Arc::default())
+    }
+
+    /// Wraps the sending end of a channel, and goes on with the counters of another source, which this one takes the place
+    /// of.
+    pub fn counted(sender: BatchSender, sent: Arc<Traffic>, account: Arc<Account>) -> Self {
         Self {
             sender,
-            sent: Arc::default(),
-            account: Arc::default(),
+            sent,
+            account,
         }
     }
 

@@ -16,6 +16,8 @@ pub mod fixtures;
 pub mod folder;
 pub mod metrics;
 pub mod registry;
+pub mod reloads;
+pub mod roster;
 pub mod sinks;
 pub mod sources;
 mod stamp;

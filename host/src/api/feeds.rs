@@ -9,11 +9,8 @@ use super::Everything;
 
 /// All sources.
 pub(super) async fn list(State((shown, _)): State<Everything>) -> Json<Value> {
-    let sources: Vec<_> = shown
-        .audits
-        .iter()
-        .map(|(key, stats)| source(key, stats))
-        .collect();
+    let audits = shown.roster.audits();
+    let sources: Vec<_> = audits.iter().map(|(key, stats)| source(key, stats)).collect();
     Json(json!({ "sources": sources }))
 }
 

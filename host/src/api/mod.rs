@@ -6,6 +6,7 @@
 //! | `GET /ready` | 200 while the pipeline takes events, 503 from the moment that it is told to stop |
 //! | `GET /metrics` | [`crate::metrics`] |
 //! | `GET /api/feeds` | the feeds of Office 365 sources: how far each is, what fails and why |
+//! | `POST /api/reload` | reads the configuration again and lets what has changed take over; 422 if it is refused |
 //! | `GET /api/transforms` | the WebAssembly components |
 //! | `POST /api/transforms/{name}/reload` | reads a component's file again; 422 if it is refused |
 //! | `POST /api/transforms/{name}/promote` | lets the candidate of a shadow run take over |
@@ -29,18 +30,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use o365_core::{ComponentKey, ShutdownSignal};
-use o365_source::Stats;
+use o365_core::ShutdownSignal;
 use serde::Serialize;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::{guard::Guard, transforms::Slots};
+use self::guard::Guard;
 use crate::{
     config::ApiConfig,
     metrics::{CONTENT_TYPE, Metrics},
-    wasm::Slot,
+    reloads::{Outcome, Reloads},
+    roster::Roster,
 };
 
 /// How long answers in flight may take when the process ends.
@@ -51,10 +52,10 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Shown {
     /// The numbers.
     pub metrics: Arc<Metrics>,
-    /// The Office 365 sources.
-    pub audits: Vec<(ComponentKey, Stats)>,
-    /// The WebAssembly components.
-    pub slots: Vec<Arc<Slot>>,
+    /// The Office 365 sources and the WebAssembly components.
+    pub roster: Roster,
+    /// Reads the configuration again.
+    pub reloads: Reloads,
     /// Pulled when the pipeline stops.
     pub shutdown: ShutdownSignal,
 }
@@ -95,18 +96,18 @@ impl Bound {
         if let Ok(address) = self.listener.local_addr() {
             info!(%address, "the API listens");
         }
-        let slots: Slots = shown.slots.clone().into();
         let transforms = Router::new()
             .route("/api/transforms", get(transforms::list))
             .route("/api/transforms/{name}/reload", post(transforms::reload))
             .route("/api/transforms/{name}/rollback", post(transforms::roll_back))
             .route("/api/transforms/{name}/promote", post(transforms::promote))
-            .with_state(slots);
+            .with_state(shown.roster.clone());
         let router = Router::new()
             .route("/health", get(health))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
             .route("/api/feeds", get(feeds::list))
+            .route("/api/reload", post(reload))
             .with_state((shown, self.guard.clone()))
             .merge(transforms)
             .layer(middleware::from_fn_with_state(self.guard, guard::check));
@@ -153,8 +154,8 @@ struct ShownAlarm<'a> {
 type Everything = (Shown, Guard);
 
 async fn health(State((shown, guard)): State<Everything>, headers: HeaderMap) -> Response {
-    let views: Vec<_> = shown
-        .audits
+    let audits = shown.roster.audits();
+    let views: Vec<_> = audits
         .iter()
         .map(|(key, stats)| (key.as_str(), stats.ledger()))
         .collect();
@@ -183,6 +184,17 @@ async fn ready(State((shown, _)): State<Everything>) -> (StatusCode, &'static st
     } else {
         (StatusCode::OK, "ready\n")
     }
+}
+
+/// Answers when the new configuration runs, or is known not to.
+async fn reload(State((shown, _)): State<Everything>) -> (StatusCode, Json<Outcome>) {
+    let outcome = shown.reloads.ask().await;
+    let status = match outcome {
+        Outcome::Unchanged | Outcome::Applied { .. } => StatusCode::OK,
+        Outcome::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Outcome::Ended => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(outcome))
 }
 
 async fn metrics(State((shown, _)): State<Everything>) -> impl IntoResponse {

@@ -10,28 +10,29 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::wasm::{Refused, Slot, Swap};
-
-pub(super) type Slots = Arc<[Arc<Slot>]>;
+use crate::{
+    roster::Roster,
+    wasm::{Refused, Slot, Swap},
+};
 
 /// All of them.
-pub(super) async fn list(State(slots): State<Slots>) -> Json<Value> {
-    Json(json!({ "transforms": slots.iter().map(|slot| shown(slot)).collect::<Vec<_>>() }))
+pub(super) async fn list(State(roster): State<Roster>) -> Json<Value> {
+    Json(json!({ "transforms": roster.slots().iter().map(|slot| shown(slot)).collect::<Vec<_>>() }))
 }
 
-pub(super) async fn reload(State(slots): State<Slots>, Path(name): Path<String>) -> Response {
-    change(&slots, &name, Slot::reload).await
+pub(super) async fn reload(State(roster): State<Roster>, Path(name): Path<String>) -> Response {
+    change(&roster.slots(), &name, Slot::reload).await
 }
 
-pub(super) async fn roll_back(State(slots): State<Slots>, Path(name): Path<String>) -> Response {
-    change(&slots, &name, Slot::roll_back).await
+pub(super) async fn roll_back(State(roster): State<Roster>, Path(name): Path<String>) -> Response {
+    change(&roster.slots(), &name, Slot::roll_back).await
 }
 
-pub(super) async fn promote(State(slots): State<Slots>, Path(name): Path<String>) -> Response {
-    change(&slots, &name, Slot::promote).await
+pub(super) async fn promote(State(roster): State<Roster>, Path(name): Path<String>) -> Response {
+    change(&roster.slots(), &name, Slot::promote).await
 }
 
-async fn change(slots: &Slots, name: &str, how: fn(&Slot) -> Result<Swap, Refused>) -> Response {
+async fn change(slots: &[Arc<Slot>], name: &str, how: fn(&Slot) -> Result<Swap, Refused>) -> Response {
     let Some(slot) = slots.iter().find(|slot| slot.key().as_str() == name) else {
         let names: Vec<_> = slots.iter().map(|slot| slot.key().as_str()).collect();
         let error = format!(

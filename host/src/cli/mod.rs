@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod logging;
 mod pipeline;
+mod reload;
 mod replay;
 mod report;
 mod run;
@@ -16,10 +17,12 @@ mod transform;
 mod validate;
 mod wasm;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 pub use logging::LogFormat;
+
+use crate::config::ConfigErrors;
 
 /// Done.
 const EXIT_OK: u8 = 0;
@@ -89,6 +92,28 @@ enum Failed {
     Usage(String),
     /// The configuration is bad: exit code 78, with a report that is ready to print.
     Config(String),
+    /// The same, with the places in its file.
+    Problems(ConfigErrors),
+}
+
+impl Failed {
+    /// What is shown of it.
+    fn text(&self, color: bool) -> String {
+        match self {
+            Self::Run(error) => format!("error: {error:#}"),
+            Self::Usage(text) => format!("error: {text}"),
+            Self::Config(text) => text.trim_end().to_owned(),
+            Self::Problems(errors) => errors.render(color).trim_end().to_owned(),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Run(_) => EXIT_FAILED,
+            Self::Usage(_) => EXIT_USAGE,
+            Self::Config(_) | Self::Problems(_) => EXIT_CONFIG,
+        }
+    }
 }
 
 impl From<anyhow::Error> for Failed {
@@ -113,7 +138,7 @@ pub fn main(cli: Cli) -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Run(args) => run::run(args).await,
+            Command::Run(args) => Box::pin(run::run(args)).await,
             Command::Backfill(args) => backfill::backfill(args).await,
             Command::Replay(args) => replay::replay(args).await,
             Command::Validate(args) => validate::validate(args).await,
@@ -130,17 +155,9 @@ pub fn main(cli: Cli) -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(Failed::Run(error)) => {
-            report::line(&format!("error: {error:#}"));
-            ExitCode::from(EXIT_FAILED)
-        }
-        Err(Failed::Usage(text)) => {
-            report::line(&format!("error: {text}"));
-            ExitCode::from(EXIT_USAGE)
-        }
-        Err(Failed::Config(text)) => {
-            report::line(text.trim_end());
-            ExitCode::from(EXIT_CONFIG)
+        Err(failed) => {
+            report::line(&failed.text(std::io::stderr().is_terminal()));
+            ExitCode::from(failed.exit_code())
         }
     }
 }

@@ -1,7 +1,6 @@
 //! From a configuration file to a pipeline, with every problem reported at its line.
 
 use std::{
-    io::IsTerminal,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -11,15 +10,17 @@ use o365_core::{
     Clock, ComponentKey, RunMode, SensitiveString, ShutdownSignal, SystemClock, config::Problem,
 };
 use o365_source::O365AuditConfig;
+use tracing::warn;
 
 use super::Failed;
 use crate::{
     config::{self, ApiConfig, Config, ConfigErrors, ConfigProblem},
     dead_letter::{FolderOptions, Target},
     registry::registry,
+    roster,
     topology::{BuildFailure, Environment, Pipeline, Place, Plan, PlanProblem, plan},
     unit_tests::{self, TestProblem, UnitTest, prepare::Prepared},
-    wasm::{Slot, WasmConfig, WasmEngine},
+    wasm::WasmEngine,
 };
 
 /// A configuration that has been read, and what it says.
@@ -33,12 +34,13 @@ pub(super) struct Loaded {
 /// Reads a configuration file; nothing is built yet.
 pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     let env = |name: &str| std::env::var(name).ok();
-    let mut config = config::load(path, &env, &registry()).map_err(|errors| render(&errors))?;
+    let mut config = config::load(path, &env, &registry()).map_err(Failed::Problems)?;
     if config.api.token.as_ref().is_some_and(SensitiveString::is_empty) {
         let hint = Some("leave it out, or set one");
         let problem = config.locate_path("api.token", "the token is empty", hint);
-        return Err(render(&ConfigErrors::from_problems(vec![problem])));
+        return Err(Failed::Problems(ConfigErrors::from_problems(vec![problem])));
     }
+    let fingerprints = config.fingerprints();
     let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
     let pipeline = Pipeline {
         sources: std::mem::take(&mut config.sources)
@@ -58,6 +60,8 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
         workers: default_workers(),
         config_dir: config.config_dir.clone(),
         data_dir: config.data_dir.clone(),
+        program_fingerprint: config.program_fingerprint(),
+        fingerprints,
     };
     Ok(Loaded {
         grace: config.shutdown_grace,
@@ -80,24 +84,42 @@ impl Loaded {
 
     /// The Office 365 sources, by name.
     pub(super) fn audits(&self) -> Vec<(&ComponentKey, &O365AuditConfig)> {
-        let sources = self.pipeline.sources.iter();
-        sources
-            .filter_map(|(key, config)| {
-                let config: &dyn std::any::Any = config.as_ref();
-                Some((key, config.downcast_ref()?))
-            })
-            .collect()
+        roster::audits(&self.pipeline).collect()
     }
 
-    /// The places of the WebAssembly components, once the pipeline has been built.
-    pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
-        let transforms = self.pipeline.transforms.values();
-        transforms
-            .filter_map(|(_, config)| {
-                let config: &dyn std::any::Any = config.as_ref();
-                config.downcast_ref::<WasmConfig>()?.slot.get()
+    /// Files that the pipeline is built from, besides the configuration.
+    pub(super) fn files_to_watch(&self) -> Vec<PathBuf> {
+        let Pipeline {
+            sources,
+            transforms,
+            sinks,
+            config_dir,
+            ..
+        } = &self.pipeline;
+        let sources = sources.values().flat_map(|config| config.files_to_watch());
+        let transforms = transforms
+            .values()
+            .flat_map(|(_, config)| config.files_to_watch());
+        let sinks = sinks.values().flat_map(|(_, config)| config.files_to_watch());
+        let files = sources.chain(transforms).chain(sinks);
+        files.map(|file| config_dir.join(file)).collect()
+    }
+
+    /// Refuses a configuration that differs from the one that runs in what is only read at the start.
+    pub(super) fn only_changes_what_can_change(&self, running: &Self) -> Result<(), Failed> {
+        let hint = Some("restart the program to change this");
+        let differences = self.config.fixed_differences(&running.config).into_iter();
+        let problems: Vec<_> = differences
+            .map(|name| {
+                let message = format!("`{name}` cannot change while the pipeline runs");
+                self.config.locate_path(&name, &message, hint)
             })
-            .collect()
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Failed::Problems(ConfigErrors::from_problems(problems)))
+        }
     }
 
     /// The Office 365 sources, of which there must be one.
@@ -107,7 +129,7 @@ impl Loaded {
             let problem = self
                 .config
                 .locate_path("sources", "there is no source of type `o365_audit`", None);
-            return Err(render(&ConfigErrors::from_problems(vec![problem])));
+            return Err(Failed::Problems(ConfigErrors::from_problems(vec![problem])));
         }
         Ok(audits)
     }
@@ -144,7 +166,7 @@ impl Loaded {
             (Err(problems), _) => problems.iter().map(|problem| self.locate_plan(problem)).collect(),
             (_, Err(problems)) => self.locate_tests(&problems),
         };
-        Err(render(&ConfigErrors::from_problems(problems)))
+        Err(Failed::Problems(ConfigErrors::from_problems(problems)))
     }
 
     fn plan_tests(&self) -> Result<Vec<unit_tests::plan::Plan>, Vec<TestProblem>> {
@@ -185,7 +207,7 @@ impl Loaded {
             .map(|(key, problem)| self.config.locate(key, problem))
             .collect();
         problems.extend(self.locate_tests(tests));
-        render(&ConfigErrors::from_problems(problems))
+        Failed::Problems(ConfigErrors::from_problems(problems))
     }
 
     fn locate_tests(&self, problems: &[TestProblem]) -> Vec<ConfigProblem> {
@@ -213,8 +235,11 @@ impl Loaded {
     }
 }
 
-fn render(errors: &ConfigErrors) -> Failed {
-    Failed::Config(errors.render(std::io::stderr().is_terminal()))
+/// Says which outputs nobody reads from.
+pub(super) fn warn_of_unread(plan: &Plan) {
+    for output in &plan.unread {
+        warn!(%output, "nothing reads from this output: its events are dropped");
+    }
 }
 
 /// What a pipeline of this process runs in, with the clock of the machine.

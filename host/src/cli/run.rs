@@ -5,11 +5,13 @@ use std::{path::PathBuf, sync::Arc};
 use o365_core::{RunMode, ShutdownTrigger};
 use tracing::{info, warn};
 
-use super::{EXIT_OK, Failed, pipeline, signals};
+use super::{EXIT_OK, Failed, pipeline, reload::Reloader, signals};
 use crate::{
     api,
     dead_letter::Target,
     metrics::{Metrics, MetricsFile},
+    reloads::Reloads,
+    roster::Roster,
     topology, wasm,
 };
 
@@ -23,6 +25,12 @@ pub(super) struct Args {
     #[arg(long)]
     once: bool,
 
+    /// Read the configuration again whenever its file changes, or one that it names: programs, certificates. What changed
+    /// takes over without losing an event; a bad configuration is refused, and the one before goes on. SIGHUP and
+    /// `POST /api/reload` do the same once.
+    #[arg(long)]
+    watch_config: bool,
+
     /// Write the metrics into this file, every 15 seconds and at the end, for the textfile collector of Prometheus' node
     /// exporter.
     #[arg(long, value_name = "FILE")]
@@ -32,9 +40,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let loaded = pipeline::load(&args.config)?;
     let plan = loaded.plan()?;
-    for output in &plan.unread {
-        warn!(%output, "nothing reads from this output: its events are dropped");
-    }
+    pipeline::warn_of_unread(&plan);
     let shutdown = ShutdownTrigger::new();
     let mode = if args.once {
         RunMode::Once
@@ -51,27 +57,23 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     } else {
         None
     };
-    let topology = match topology::build(&loaded.pipeline, &plan, &environment).await {
+    let mut topology = match topology::build(&loaded.pipeline, &plan, &environment).await {
         Ok(topology) => topology,
         Err(failure) => return Err(loaded.refuse(&failure)),
     };
-    let audits: Vec<_> = loaded
-        .audits()
-        .into_iter()
-        .map(|(key, config)| (key.clone(), config.stats.clone()))
-        .collect();
-    let slots = loaded.slots();
+    let roster = Roster::of(&loaded.pipeline);
+    let (reloads, questions) = Reloads::new();
     let metrics = Arc::new(Metrics::new(
         &topology,
-        audits.clone(),
-        slots.clone(),
+        roster.clone(),
+        reloads.clone(),
         Arc::clone(&environment.clock),
     ));
     let api = api.map(|bound| {
         bound.serve(api::Shown {
             metrics: Arc::clone(&metrics),
-            audits,
-            slots: slots.clone(),
+            roster: roster.clone(),
+            reloads: reloads.clone(),
             shutdown: shutdown.signal(),
         })
     });
@@ -81,13 +83,23 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     }
 
     info!(config = %args.config.display(), data_dir = %data_dir.display(), "pipeline starts");
-    let run = signals::under(&shutdown, topology.run(&shutdown, loaded.grace));
+    let grace = loaded.grace;
+    let reloader = Reloader {
+        path: args.config,
+        current: loaded,
+        control: topology.control(plan),
+        environment,
+        roster: roster.clone(),
+        reloads,
+    };
+    let run = signals::under(&shutdown, topology.run(&shutdown, grace));
     let ended = tokio::select! {
         ended = showing(run, &metrics, file.as_mut()) => ended,
-        never = wasm::watch(slots.clone(), wasm::LOOK_EVERY) => match never {},
-        never = signals::reload_at_hangup(&slots) => match never {},
+        never = wasm::watch(|| roster.slots(), wasm::LOOK_EVERY) => match never {},
+        never = reloader.serve(questions, args.watch_config) => match never {},
     };
     // The last comparisons belong into the metrics, too.
+    let slots = roster.slots();
     let finished = tokio::task::spawn_blocking(move || slots.iter().for_each(|slot| slot.finish()));
     if let Err(error) = finished.await {
         warn!(%error, "a shadow run did not finish");

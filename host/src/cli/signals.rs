@@ -1,11 +1,10 @@
-//! SIGINT and SIGTERM: the first drains the pipeline, the second ends the process at once. SIGHUP: components are read again.
+//! SIGINT and SIGTERM: the first drains the pipeline, the second ends the process at once. SIGHUP: the
+//! configuration is read again.
 
-use std::{convert::Infallible, sync::Arc};
+use std::convert::Infallible;
 
 use o365_core::ShutdownTrigger;
-use tracing::{info, warn};
-
-use crate::wasm::{self, Slot};
+use tracing::warn;
 
 /// Exit code of a process that was told twice: 128 + SIGTERM, what a shell shows for a killed process.
 const EXIT_KILLED: i32 = 143;
@@ -36,29 +35,42 @@ async fn listen(trigger: ShutdownTrigger) -> Infallible {
     std::process::exit(EXIT_KILLED);
 }
 
-/// At SIGHUP, reads the files of all components again.
-#[cfg(unix)]
-pub(super) async fn reload_at_hangup(slots: &[Arc<Slot>]) -> Infallible {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangups = match signal(SignalKind::hangup()) {
-        Ok(hangups) => hangups,
-        Err(error) => {
-            warn!(%error, "SIGHUP cannot be heard");
-            return std::future::pending().await;
-        }
-    };
-    while hangups.recv().await.is_some() {
-        info!("SIGHUP: reading the files of components again");
-        for slot in slots {
-            wasm::reload(slot).await;
-        }
-    }
-    std::future::pending().await
+/// SIGHUP, where there is such a thing.
+pub(super) struct Hangups {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
 }
 
-#[cfg(not(unix))]
-pub(super) async fn reload_at_hangup(_slots: &[Arc<Slot>]) -> Infallible {
-    std::future::pending().await
+impl Hangups {
+    #[cfg(unix)]
+    pub(super) fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let signal = signal(SignalKind::hangup());
+        let signal = signal.inspect_err(|error| warn!(%error, "SIGHUP cannot be heard"));
+        Self { signal: signal.ok() }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn new() -> Self {
+        Self {}
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    pub(super) async fn next(&mut self) {
+        let heard = match &mut self.signal {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if heard.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) async fn next(&mut self) {
+        std::future::pending().await
+    }
 }
 
 #[cfg(unix)]

@@ -12,6 +12,7 @@ mod collect;
 mod de;
 mod document;
 mod error;
+mod fingerprint;
 mod interpolate;
 mod load;
 mod locate;
@@ -32,6 +33,7 @@ use std::{
 };
 
 pub use error::{ConfigErrors, ConfigProblem};
+pub use fingerprint::Fingerprint;
 use indexmap::IndexMap;
 pub use interpolate::Environment;
 use o365_core::{

@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use o365_core::ComponentKey;
-use o365_source::{AlarmKind, FeedSnapshot, LedgerView, Stats, TenantSnapshot, ledger::FeedRecord};
+use o365_source::{AlarmKind, FeedSnapshot, LedgerView, TenantSnapshot, ledger::FeedRecord};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::{Family, Labels, Read, seconds, write_all};
+use crate::roster::Roster;
 
 const FEED: &[&str] = &["component_id", "tenant", "content_type"];
 const TENANT: &[&str] = &["component_id", "tenant"];
@@ -263,7 +263,7 @@ pub(super) fn families() -> Vec<Family> {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Audits(Vec<(ComponentKey, Stats)>);
+pub(super) struct Audits(pub(super) Roster);
 
 /// A source at one moment.
 struct Now<'a> {
@@ -273,17 +273,11 @@ struct Now<'a> {
     ledger: std::sync::Arc<LedgerView>,
 }
 
-impl Audits {
-    pub(super) fn new(sources: Vec<(ComponentKey, Stats)>) -> Self {
-        Self(sources)
-    }
-}
-
 impl Collector for Audits {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
-        let sources: Vec<_> = self
-            .0
+        let audits = self.0.audits();
+        let sources: Vec<_> = audits
             .iter()
             .map(|(key, stats)| Now {
                 component: key.as_str(),

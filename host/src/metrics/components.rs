@@ -1,11 +1,14 @@
 //! The components of the pipeline's `wasm` transforms, and what took over from what.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::{Family, Labels, Read, write_all};
-use crate::wasm::{ShadowStatus, Slot, SlotStatus};
+use crate::{
+    roster::Roster,
+    wasm::{ShadowStatus, SlotStatus},
+};
 
 const COMPONENT: &[&str] = &["component_id"];
 
@@ -96,13 +99,13 @@ fn labels(component_id: &str) -> Labels<'_> {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Slots(pub(super) Vec<Arc<Slot>>);
+pub(super) struct Slots(pub(super) Roster);
 
 impl Collector for Slots {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
-        let slots: Vec<_> = self
-            .0
+        let roster = self.0.slots();
+        let slots: Vec<_> = roster
             .iter()
             .map(|slot| (slot.key().as_str(), slot.status()))
             .collect();
@@ -117,8 +120,7 @@ impl Collector for Slots {
         )?;
         let labelled: Vec<_> = slots.iter().map(|(id, status)| (labels(id), status)).collect();
         write_all(NUMBERS, encoder, &labelled)?;
-        let shadows: Vec<_> = self
-            .0
+        let shadows: Vec<_> = roster
             .iter()
             .filter_map(|slot| Some((slot.key().as_str(), slot.shadow_status()?)))
             .collect();

@@ -10,17 +10,17 @@ mod components;
 mod family;
 mod file;
 mod process;
+mod reload;
 mod topology;
 
 use std::sync::Arc;
 
-use o365_core::{Clock, ComponentKey};
-use o365_source::Stats;
+use o365_core::Clock;
 use prometheus_client::registry::Registry;
 
 use self::{audit::Audits, components::Slots, process::Process, topology::Components};
 pub use self::{family::Family, file::MetricsFile};
-use crate::{topology::Topology, wasm::Slot};
+use crate::{reloads::Reloads, roster::Roster, topology::Topology};
 
 /// What every name begins with.
 const PREFIX: &str = "o365";
@@ -35,19 +35,15 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Of a topology, and of the Office 365 sources and the WebAssembly components in it.
-    pub fn new(
-        topology: &Topology,
-        audits: Vec<(ComponentKey, Stats)>,
-        slots: Vec<Arc<Slot>>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    /// Of a topology, of the Office 365 sources and the WebAssembly components in it, and of how it has changed.
+    pub fn new(topology: &Topology, roster: Roster, reloads: Reloads, clock: Arc<dyn Clock>) -> Self {
         let process = Arc::new(Process::new(clock));
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register_collector(Box::new(Arc::clone(&process)));
+        registry.register_collector(Box::new(reload::Reloaded(reloads)));
         registry.register_collector(Box::new(Components::new(topology)));
-        registry.register_collector(Box::new(Slots(slots)));
-        registry.register_collector(Box::new(Audits::new(audits)));
+        registry.register_collector(Box::new(Slots(roster.clone())));
+        registry.register_collector(Box::new(Audits(roster)));
         Self { registry, process }
     }
 
@@ -67,6 +63,7 @@ impl Metrics {
     /// Every family that there can be.
     pub fn families() -> Vec<Family> {
         let mut families = process::families();
+        families.extend(reload::families());
         families.extend(topology::families());
         families.extend(components::families());
         families.extend(audit::families());

@@ -8,7 +8,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use super::family::{Family, Labels, Read, write_all};
 use crate::{
     dead_letter::Usage,
-    topology::{Meter, Topology},
+    topology::{Meter, Meters, Topology},
 };
 
 const COMPONENT: &[&str] = &["component_id", "component_kind", "component_type"];
@@ -113,7 +113,7 @@ pub(super) fn families() -> Vec<Family> {
 
 /// See the module.
 pub(super) struct Components {
-    meters: Vec<Meter>,
+    meters: Meters,
     letters: Box<dyn Fn() -> u64 + Send + Sync>,
     usage: Box<dyn Fn() -> Option<Usage> + Send + Sync>,
 }
@@ -136,12 +136,12 @@ impl Components {
     }
 
     fn write(
-        &self,
         family: &Family,
         encoder: &mut DescriptorEncoder<'_>,
+        meters: &[Meter],
         read: impl Fn(&Meter) -> Option<u64>,
     ) -> fmt::Result {
-        let samples = self.meters.iter().filter_map(|meter| {
+        let samples = meters.iter().filter_map(|meter| {
             let labels: Labels<'_> = vec![
                 ("component_id", meter.component.as_str()),
                 ("component_kind", meter.kind.as_str()),
@@ -156,22 +156,26 @@ impl Components {
 impl Collector for Components {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
-        self.write(&RECEIVED_EVENTS, encoder, |meter| {
+        let meters = &self.meters.list();
+        Self::write(&RECEIVED_EVENTS, encoder, meters, |meter| {
             Some(meter.input.as_ref()?.received.events())
         })?;
-        self.write(&RECEIVED_BYTES, encoder, |meter| {
+        Self::write(&RECEIVED_BYTES, encoder, meters, |meter| {
             Some(meter.input.as_ref()?.received.bytes())
         })?;
-        self.write(&SENT_EVENTS, encoder, |meter| Some(meter.sent.as_ref()?.events()))?;
-        self.write(&SENT_BYTES, encoder, |meter| Some(meter.sent.as_ref()?.bytes()))?;
-        self.write(&BUFFER_EVENTS, encoder, |meter| {
+        Self::write(&SENT_EVENTS, encoder, meters, |meter| {
+            Some(meter.sent.as_ref()?.events())
+        })?;
+        Self::write(&SENT_BYTES, encoder, meters, |meter| {
+            Some(meter.sent.as_ref()?.bytes())
+        })?;
+        Self::write(&BUFFER_EVENTS, encoder, meters, |meter| {
             Some(meter.input.as_ref()?.waiting().0)
         })?;
-        self.write(&BUFFER_BYTES, encoder, |meter| {
+        Self::write(&BUFFER_BYTES, encoder, meters, |meter| {
             Some(meter.input.as_ref()?.waiting().1)
         })?;
-        let accounts: Vec<_> = self
-            .meters
+        let accounts: Vec<_> = meters
             .iter()
             .filter_map(|meter| Some((meter.component.as_str(), meter.account.as_ref()?)))
             .collect();

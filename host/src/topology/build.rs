@@ -1,19 +1,22 @@
 //! From plan to components.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use o365_core::{
-    BatchReceiver, BatchSender, Capacity, Clock, ComponentError, ComponentKey, RunMode, ShutdownSignal, Sink,
-    Source, SourceContext, SourceSender, Traffic, Transform, channel,
+    BatchReceiver, BatchSender, Capacity, Clock, ComponentError, ComponentKey, RunMode, ShutdownSignal,
+    SourceContext, SourceSender, Traffic, channel, channel_counted,
     config::{BuildError, ComponentContext, Problem, Services},
 };
 
 use super::{
-    OutputId, Pipeline, Plan,
+    ComponentKind, Meter, Meters, OutputId, Pipeline, Plan,
     fanout::Fanout,
-    meter::Meters,
     run::{Task, Topology},
     stage::{self, StageOutputs},
+    wiring::Wiring,
 };
 use crate::{
     dead_letter::{DeadLetters, Target},
@@ -124,171 +127,286 @@ pub async fn build(
     plan: &Plan,
     environment: &Environment,
 ) -> Result<Topology, BuildFailure> {
-    let mut builder = Builder {
+    let (services, problems) = pipeline.program_services(&environment.clock).await;
+    let meters = Meters::default();
+    let scope = Scope {
         pipeline,
         plan,
         environment,
-        problems: Problems::default(),
+        services: &services,
+        meters: &meters,
+        wanted: &pipeline.keys(),
     };
-    let transforms = builder.transforms().await;
-    let sinks = builder.sinks().await;
-    let (senders, mut receivers) = channels(pipeline);
-    let mut meters = Meters::new(pipeline, &receivers);
-    let sources = builder.sources(&senders, &mut meters).await;
-    builder.problems.none()?;
-
+    // Each component keeps the senders that it needs, so that a stage ends when its last upstream has ended.
+    let built = scope.build(BTreeMap::new(), problems).await?;
     let (dead_letters, writer) =
         DeadLetters::new(environment.dead_letters.clone(), Arc::clone(&environment.clock));
-    let mut tasks = vec![Task::new("dead letters", writer.run())];
-    for (key, source, pump) in sources {
-        tasks.extend(
-            pump.map(|(receiver, fanout)| Task::new(format!("{key} (fan-out)"), run_pump(receiver, fanout))),
-        );
-        tasks.push(Task::new(key, source));
-    }
-    for (key, transform) in transforms {
-        let input = receivers.remove(&key).expect("every transform has a channel");
-        let ports = pipeline.transforms[&key].1.describe().outputs;
-        let named = ports
-            .into_iter()
-            .map(|port| {
-                (
-                    port.clone(),
-                    fanout(plan, &senders, &key, Some(&port), meters.sent(&key)),
-                )
-            })
-            .collect();
-        let outputs = StageOutputs {
-            default: fanout(plan, &senders, &key, None, meters.sent(&key)),
-            named,
-            dead_letters: dead_letters.clone(),
-        };
-        tasks.push(Task::new(
-            key.clone(),
-            stage::run(key, transform, pipeline.workers, input, outputs),
-        ));
-    }
-    for (key, sink) in sinks {
-        let input = receivers.remove(&key).expect("every sink has a channel");
-        tasks.push(Task::new(key, run_sink(sink, input)));
-    }
-    // Only the components keep senders, so that a stage ends when its last upstream has ended.
-    drop(senders);
-    Ok(Topology::new(tasks, dead_letters, meters.0))
+    meters.replace(|_| false, built.meters);
+    let tasks = built.tasks.into_values().flatten();
+    let tasks = tasks.map(|start| start(&dead_letters)).collect();
+    Ok(Topology {
+        tasks,
+        writer: Task::new("dead letters", writer.run()),
+        dead_letters,
+        meters,
+        wiring: built.wiring,
+        services,
+        changes: None,
+    })
 }
 
-type Pump = Option<(BatchReceiver, Fanout)>;
+/// Makes a task when it is time to run it: whoever keeps dead letters must not be held by what waits.
+pub(super) type Start = Box<dyn FnOnce(&DeadLetters) -> Task + Send>;
+
+/// Components that have been built and connected, and do not run yet.
+#[derive(Default)]
+pub(super) struct Built {
+    /// The tasks of each component.
+    pub(super) tasks: BTreeMap<ComponentKey, Vec<Start>>,
+    /// The ways into them.
+    pub(super) senders: BTreeMap<ComponentKey, BatchSender>,
+    pub(super) wiring: Wiring,
+    pub(super) meters: Vec<Meter>,
+}
+
+/// What is to be built of a pipeline, and with what.
+pub(super) struct Scope<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) plan: &'a Plan,
+    pub(super) environment: &'a Environment,
+    /// What programs may use.
+    pub(super) services: &'a Services,
+    /// Of what runs already: a component of the same name goes on counting there.
+    pub(super) meters: &'a Meters,
+    /// What of it is built; the rest runs already.
+    pub(super) wanted: &'a BTreeSet<ComponentKey>,
+}
+
+impl Scope<'_> {
+    /// Makes the components, or says everything that is wrong with them, after `problems`. `running` are the ways into what
+    /// is not built because it runs.
+    pub(super) async fn build(
+        &self,
+        running: BTreeMap<ComponentKey, BatchSender>,
+        problems: Vec<(ComponentKey, Problem)>,
+    ) -> Result<Built, BuildFailure> {
+        let mut builder = Builder {
+            scope: self,
+            senders: running,
+            problems: Problems(problems),
+            built: Built::default(),
+        };
+        let mut receivers = builder.channels();
+        builder.transforms(&mut receivers).await;
+        builder.sinks(&mut receivers).await;
+        builder.sources().await;
+        builder.problems.none()?;
+        Ok(builder.built)
+    }
+}
 
 struct Builder<'a> {
-    pipeline: &'a Pipeline,
-    plan: &'a Plan,
-    environment: &'a Environment,
+    scope: &'a Scope<'a>,
+    /// The ways into everything that reads.
+    senders: BTreeMap<ComponentKey, BatchSender>,
     problems: Problems,
+    built: Built,
 }
 
 impl Builder<'_> {
-    async fn transforms(&mut self) -> Vec<(ComponentKey, Transform)> {
-        let (services, found) = self.pipeline.program_services(&self.environment.clock).await;
-        self.problems.0.extend(found);
-        let mut built = Vec::new();
-        for (key, (_, config)) in &self.pipeline.transforms {
-            let cx = self.pipeline.transform_context(key, self.environment, &services);
-            let result = config.build(&cx).await;
-            built.extend(
-                self.problems
-                    .note(key, result)
-                    .map(|transform| (key.clone(), transform)),
+    /// Of those that are to be built.
+    fn wanted<'p, C>(
+        &self,
+        components: impl Iterator<Item = (&'p ComponentKey, C)>,
+    ) -> Vec<(&'p ComponentKey, C)> {
+        components
+            .filter(|(key, _)| self.scope.wanted.contains(*key))
+            .collect()
+    }
+
+    /// A channel and a meter for everything that reads.
+    fn channels(&mut self) -> BTreeMap<ComponentKey, BatchReceiver> {
+        let pipeline = self.scope.pipeline;
+        let transforms = pipeline.transforms.iter().map(|(key, (_, config))| {
+            let component_type = config.describe().component_type;
+            (key, (ComponentKind::Transform, component_type))
+        });
+        let sinks = pipeline
+            .sinks
+            .iter()
+            .map(|(key, (_, config))| (key, (ComponentKind::Sink, config.describe().component_type)));
+        let mut receivers = BTreeMap::new();
+        for (key, (kind, component_type)) in self.wanted(transforms.chain(sinks)) {
+            let known = self.scope.meters.find(key, kind);
+            let sent = (kind == ComponentKind::Transform).then(|| {
+                known
+                    .as_ref()
+                    .and_then(|meter| meter.sent.clone())
+                    .unwrap_or_default()
+            });
+            let input = known.and_then(|meter| meter.input).unwrap_or_default();
+            let (sender, receiver) = channel_counted(
+                Capacity::default(),
+                Arc::clone(&input.entered),
+                Arc::clone(&input.received),
             );
+            self.built.meters.push(Meter {
+                component: key.clone(),
+                kind,
+                component_type,
+                input: Some(input),
+                sent,
+                account: None,
+            });
+            self.built.wiring.inlets.insert(key.clone(), sender.downgrade());
+            self.built.senders.insert(key.clone(), sender.clone());
+            self.senders.insert(key.clone(), sender);
+            receivers.insert(key.clone(), receiver);
         }
-        built
+        receivers
     }
 
-    async fn sinks(&mut self) -> Vec<(ComponentKey, Sink)> {
-        let mut built = Vec::new();
-        for (key, (_, config)) in &self.pipeline.sinks {
-            let result = config.build(&self.pipeline.context(key, self.environment)).await;
-            built.extend(self.problems.note(key, result).map(|sink| (key.clone(), sink)));
-        }
-        built
-    }
-
-    async fn sources(
-        &mut self,
-        senders: &BTreeMap<ComponentKey, BatchSender>,
-        meters: &mut Meters,
-    ) -> Vec<(ComponentKey, Source, Pump)> {
-        let mut built = Vec::new();
-        for (key, config) in &self.pipeline.sources {
-            // The source itself counts what it sends.
-            let fanout = fanout(self.plan, senders, key, None, Arc::default());
-            let (out, pump) = if let Some(only) = fanout.single() {
-                (only, None)
-            } else {
-                let (sender, receiver) = channel(Capacity::default());
-                (sender, Some((receiver, fanout)))
+    async fn transforms(&mut self, receivers: &mut BTreeMap<ComponentKey, BatchReceiver>) {
+        let scope = self.scope;
+        for (key, (_, config)) in self.wanted(scope.pipeline.transforms.iter()) {
+            let cx = scope
+                .pipeline
+                .transform_context(key, scope.environment, scope.services);
+            let result = config.build(&cx).await;
+            let Some(transform) = self.problems.note(key, result) else {
+                continue;
             };
-            let out = SourceSender::new(out);
-            meters.add_source(key, config.describe().component_type, &out);
+            let input = receivers.remove(key).expect("every transform has a channel");
+            let meter = self.built.meters.iter().find(|meter| meter.component == *key);
+            let sent = meter.and_then(|meter| meter.sent.clone()).unwrap_or_default();
+            let ports = config.describe().outputs.into_iter();
+            let named = ports
+                .map(|port| {
+                    let fanout = self.fanout(key, Some(&port), Arc::clone(&sent));
+                    (port, fanout)
+                })
+                .collect();
+            let default = self.fanout(key, None, sent);
+            let (component, workers) = (key.clone(), scope.pipeline.workers);
+            self.starts(key, move |dead_letters| {
+                let outputs = StageOutputs {
+                    default,
+                    named,
+                    dead_letters: dead_letters.clone(),
+                };
+                let name = component.to_string();
+                Task::of(
+                    &component.clone(),
+                    name,
+                    stage::run(component, transform, workers, input, outputs),
+                )
+            });
+        }
+    }
+
+    async fn sinks(&mut self, receivers: &mut BTreeMap<ComponentKey, BatchReceiver>) {
+        let scope = self.scope;
+        for (key, (_, config)) in self.wanted(scope.pipeline.sinks.iter()) {
+            let result = config
+                .build(&scope.pipeline.context(key, scope.environment))
+                .await;
+            let Some(sink) = self.problems.note(key, result) else {
+                continue;
+            };
+            let input = receivers.remove(key).expect("every sink has a channel");
+            let component = key.clone();
+            self.starts(key, move |_| {
+                use futures_util::StreamExt;
+                Task::of(&component, component.to_string(), sink.run(input.boxed()))
+            });
+        }
+    }
+
+    async fn sources(&mut self) {
+        let Scope {
+            pipeline,
+            environment,
+            meters,
+            ..
+        } = *self.scope;
+        for (key, config) in self.wanted(pipeline.sources.iter()) {
+            let known = meters.find(key, ComponentKind::Source);
+            let (sent, account) = known.map_or_else(Default::default, |meter| {
+                (meter.sent.unwrap_or_default(), meter.account.unwrap_or_default())
+            });
+            // The source itself counts what it sends.
+            let fanout = self.fanout(key, None, Arc::default());
+            let (sender, receiver) = channel(HANDED_OVER);
+            let trigger = environment.shutdown.child();
             let cx = SourceContext {
                 key: key.clone(),
-                out,
-                shutdown: self.environment.shutdown.clone(),
-                data_dir: self.pipeline.data_dir.clone(),
-                config_dir: self.pipeline.config_dir.clone(),
-                clock: Arc::clone(&self.environment.clock),
-                mode: self.environment.mode,
+                out: SourceSender::counted(sender, Arc::clone(&sent), Arc::clone(&account)),
+                shutdown: trigger.signal(),
+                data_dir: pipeline.data_dir.clone(),
+                config_dir: pipeline.config_dir.clone(),
+                clock: Arc::clone(&environment.clock),
+                mode: environment.mode,
             };
             let result = config.build(cx).await;
-            built.extend(
-                self.problems
-                    .note(key, result)
-                    .map(|source| (key.clone(), source, pump)),
-            );
+            let Some(source) = self.problems.note(key, result) else {
+                continue;
+            };
+            self.built.meters.push(Meter {
+                component: key.clone(),
+                kind: ComponentKind::Source,
+                component_type: config.describe().component_type,
+                input: None,
+                sent: Some(sent),
+                account: Some(account),
+            });
+            self.built.wiring.triggers.insert(key.clone(), trigger);
+            let component = key.clone();
+            self.starts(key, move |_| {
+                let name = format!("{component} (fan-out)");
+                Task::of(&component, name, run_pump(receiver, fanout))
+            });
+            let component = key.clone();
+            self.starts(key, move |_| Task::of(&component, component.to_string(), source));
         }
-        built
+    }
+
+    fn starts(&mut self, key: &ComponentKey, start: impl FnOnce(&DeadLetters) -> Task + Send + 'static) {
+        let tasks = self.built.tasks.entry(key.clone()).or_default();
+        tasks.push(Box::new(start));
+    }
+
+    /// An output, with the readers of the plan.
+    fn fanout(&mut self, component: &ComponentKey, port: Option<&str>, sent: Arc<Traffic>) -> Fanout {
+        let output = OutputId {
+            component: component.clone(),
+            port: port.map(Into::into),
+        };
+        let fanout = Fanout::new(self.scope.plan.senders(&output, &self.senders), sent);
+        self.built.wiring.outlets.insert(output, fanout.outlet());
+        fanout
     }
 }
 
-fn channels(
-    pipeline: &Pipeline,
-) -> (
-    BTreeMap<ComponentKey, BatchSender>,
-    BTreeMap<ComponentKey, BatchReceiver>,
-) {
-    let keys = pipeline.transforms.keys().chain(pipeline.sinks.keys());
-    keys.map(|key| (key, channel(Capacity::default())))
-        .map(|(key, (sender, receiver))| ((key.clone(), sender), (key.clone(), receiver)))
-        .unzip()
-}
-
-fn fanout(
-    plan: &Plan,
-    senders: &BTreeMap<ComponentKey, BatchSender>,
-    component: &ComponentKey,
-    port: Option<&str>,
-    sent: Arc<Traffic>,
-) -> Fanout {
-    let output = OutputId {
-        component: component.clone(),
-        port: port.map(Into::into),
-    };
-    let readers = plan.readers.get(&output).into_iter().flatten();
-    Fanout::new(
+impl Plan {
+    /// The ways into the readers of an output.
+    pub(super) fn senders(
+        &self,
+        output: &OutputId,
+        senders: &BTreeMap<ComponentKey, BatchSender>,
+    ) -> Vec<BatchSender> {
+        let readers = self.readers.get(output).into_iter().flatten();
         readers
             .filter_map(|reader| senders.get(reader).cloned())
-            .collect(),
-        sent,
-    )
+            .collect()
+    }
 }
+
+/// Between a source and its readers, who may change: what waits here would only wait twice.
+const HANDED_OVER: Capacity = Capacity { events: 1, bytes: 1 };
 
 async fn run_pump(mut receiver: BatchReceiver, fanout: Fanout) -> Result<(), ComponentError> {
     while let Some(batch) = receiver.recv().await {
         fanout.send(batch).await?;
     }
     Ok(())
-}
-
-async fn run_sink(sink: Sink, input: BatchReceiver) -> Result<(), ComponentError> {
-    use futures_util::StreamExt;
-    sink.run(input.boxed()).await
 }

@@ -1,10 +1,8 @@
 //! What each component of a topology has taken in and given out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use o365_core::{Account, BatchReceiver, ComponentKey, SourceSender, Traffic};
-
-use super::Pipeline;
+use o365_core::{Account, ComponentKey, Traffic};
 
 /// What a component is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +44,7 @@ pub struct Meter {
 }
 
 /// The channel before a component.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Input {
     /// What was sent into it.
     pub entered: Arc<Traffic>,
@@ -66,52 +64,28 @@ impl Input {
     }
 }
 
-/// The meters of a topology as it is being built.
-pub(super) struct Meters(pub(super) Vec<Meter>);
+/// The meters of everything that runs, shared by who changes it and who shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Meters(Arc<RwLock<Vec<Meter>>>);
 
 impl Meters {
-    /// Of everything that has a channel.
-    pub(super) fn new(pipeline: &Pipeline, receivers: &BTreeMap<ComponentKey, BatchReceiver>) -> Self {
-        let transforms = pipeline.transforms.iter().map(|(key, (_, config))| {
-            let component_type = config.describe().component_type;
-            (key, ComponentKind::Transform, component_type)
-        });
-        let sinks = pipeline
-            .sinks
-            .iter()
-            .map(|(key, (_, config))| (key, ComponentKind::Sink, config.describe().component_type));
-        let meters = transforms.chain(sinks).map(|(key, kind, component_type)| Meter {
-            component: key.clone(),
-            kind,
-            component_type,
-            input: receivers.get(key).map(|receiver| {
-                let (entered, received) = receiver.traffic();
-                Input { entered, received }
-            }),
-            sent: (kind == ComponentKind::Transform).then(Arc::default),
-            account: None,
-        });
-        Self(meters.collect())
+    /// Those of now.
+    pub fn list(&self) -> Vec<Meter> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn add_source(
-        &mut self,
-        key: &ComponentKey,
-        component_type: &'static str,
-        out: &SourceSender,
-    ) {
-        self.0.push(Meter {
-            component: key.clone(),
-            kind: ComponentKind::Source,
-            component_type,
-            input: None,
-            sent: Some(out.traffic()),
-            account: Some(out.account()),
-        });
+    /// That of one component, if it is of this kind: another component with its name goes on counting there.
+    pub(super) fn find(&self, key: &ComponentKey, kind: ComponentKind) -> Option<Meter> {
+        let meters = self.list();
+        meters
+            .into_iter()
+            .find(|meter| meter.component == *key && meter.kind == kind)
     }
 
-    pub(super) fn sent(&self, key: &ComponentKey) -> Arc<Traffic> {
-        let meter = self.0.iter().find(|meter| meter.component == *key);
-        meter.and_then(|meter| meter.sent.clone()).unwrap_or_default()
+    /// Takes away those of some components, and adds others.
+    pub(super) fn replace(&self, gone: impl Fn(&ComponentKey) -> bool, new: Vec<Meter>) {
+        let mut meters = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        meters.retain(|meter| !gone(&meter.component));
+        meters.extend(new);
     }
 }

@@ -4,8 +4,12 @@
 //! 2. [`build()`] makes every component; nothing runs, nothing is requested, nothing is written.
 //! 3. [`Topology::run`] runs one named task for each component until the sources have ended and
 //!    everything has flowed out.
+//! 4. [`Control::change`] lets another pipeline take over from the one that runs: what is the same in both goes on
+//!    (`difference.rs` says what that is), the rest drains and is replaced (`change.rs`).
 
 mod build;
+mod change;
+mod difference;
 mod ends;
 mod fanout;
 pub(crate) mod inputs;
@@ -15,13 +19,20 @@ mod run;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod wiring;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 pub use build::{BuildFailure, Environment, build};
+pub use change::{ChangeError, Control};
+pub use difference::Difference;
 pub(crate) use ends::{entry, inputs_within};
 use indexmap::IndexMap;
-pub use meter::{ComponentKind, Input, Meter};
+pub use meter::{ComponentKind, Input, Meter, Meters};
 use o365_core::{
     ComponentKey,
     config::{SinkConfig, SourceConfig, TransformConfig},
@@ -29,7 +40,7 @@ use o365_core::{
 pub use plan::{Place, Plan, PlanProblem, plan};
 pub use run::{RunError, Topology};
 
-use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};
+use crate::{config::Fingerprint, enrichment::TableConfig, time_zone::DefaultTimeZone};
 
 /// What is to be run: components and who reads from whom.
 #[derive(Debug, Default)]
@@ -50,6 +61,39 @@ pub struct Pipeline {
     pub config_dir: PathBuf,
     /// Ledgers, dead letters, compiled components.
     pub data_dir: PathBuf,
+    /// What each component was configured with, to find what another pipeline has in common with this one.
+    pub fingerprints: BTreeMap<ComponentKey, Fingerprint>,
+    /// The same for what programs use besides their own options.
+    pub program_fingerprint: Fingerprint,
+}
+
+impl Pipeline {
+    /// The names of all components.
+    pub fn keys(&self) -> BTreeSet<ComponentKey> {
+        self.sources.keys().chain(self.readers()).cloned().collect()
+    }
+
+    /// The names of everything that reads.
+    fn readers(&self) -> impl Iterator<Item = &ComponentKey> {
+        self.transforms.keys().chain(self.sinks.keys())
+    }
+
+    /// Takes over the components of `running` that `difference` has kept: they are what runs.
+    pub fn keep(&mut self, mut running: Self, difference: &Difference) {
+        for key in &difference.kept {
+            if let (Some(new), Some(old)) = (self.sources.get_mut(key), running.sources.swap_remove(key)) {
+                *new = old;
+            }
+            if let (Some(new), Some(old)) =
+                (self.transforms.get_mut(key), running.transforms.swap_remove(key))
+            {
+                new.1 = old.1;
+            }
+            if let (Some(new), Some(old)) = (self.sinks.get_mut(key), running.sinks.swap_remove(key)) {
+                new.1 = old.1;
+            }
+        }
+    }
 }
 
 /// One output of a component: `name`, or `name.port` for a named one.

@@ -27,6 +27,10 @@ impl TransformConfig for FilterConfig {
         }
     }
 
+    fn runs_programs(&self) -> bool {
+        true
+    }
+
     async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {
         let conditions = vec![("condition".to_owned(), self.condition.clone())];
         let mut conditions = compile_all(conditions, &cx.services).await?;

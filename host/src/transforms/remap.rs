@@ -1,7 +1,7 @@
 //! `type: remap`: Vector's transform of that name, with its options.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -118,6 +118,15 @@ impl TransformConfig for RemapConfig {
                 Vec::new()
             },
         }
+    }
+
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        let files = self.file.iter().chain(self.files.iter().flatten());
+        files.map(PathBuf::from).collect()
+    }
+
+    fn runs_programs(&self) -> bool {
+        true
     }
 
     async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {

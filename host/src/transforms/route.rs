@@ -77,6 +77,10 @@ impl TransformConfig for RouteConfig {
         false
     }
 
+    fn runs_programs(&self) -> bool {
+        true
+    }
+
     async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {
         let mut problems = self.names_problems();
         let conditions = self

@@ -1,7 +1,4 @@
 //! Looks at the files of components that are watched.
-//!
-//! Looking is cheaper than it is clever: it works on every file system, and when a file is replaced by renaming. A file
-//! counts as changed once it looks the same twice in a row: half of it may have been there the first time.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -9,54 +6,31 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::slot::Slot;
-use crate::stamp::Stamp;
+use crate::stamp::Watched;
 
 /// How often files are looked at. A change is taken within twice that, and the time to compile it.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-struct Watched {
-    slot: Arc<Slot>,
-    /// What the file looked like when it was last read.
-    read: Option<Stamp>,
-    /// What it looked like the last time.
-    looked: Option<Stamp>,
-}
-
-/// Watches until dropped.
-pub async fn watch(slots: Vec<Arc<Slot>>, every: Duration) -> Infallible {
-    let mut watched: Vec<_> = slots
-        .into_iter()
-        .filter(|slot| slot.is_watched())
-        .map(|slot| Watched {
-            read: slot.first_stamp(),
-            looked: slot.first_stamp(),
-            slot,
-        })
-        .collect();
-    if watched.is_empty() {
-        return std::future::pending().await;
-    }
+/// Watches until dropped. `slots` are asked for at each look: they come and go with the configuration.
+pub async fn watch(slots: impl Fn() -> Vec<Arc<Slot>>, every: Duration) -> Infallible {
+    let mut watched: Vec<(Arc<Slot>, Watched)> = Vec::new();
     let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        for watched in &mut watched {
-            watched.look().await;
+        let slots: Vec<_> = slots().into_iter().filter(|slot| slot.is_watched()).collect();
+        watched.retain(|(known, _)| slots.iter().any(|slot| Arc::ptr_eq(slot, known)));
+        for slot in slots {
+            if !watched.iter().any(|(known, _)| Arc::ptr_eq(&slot, known)) {
+                let file = Watched::since(slot.first_stamp());
+                watched.push((slot, file));
+            }
         }
-    }
-}
-
-impl Watched {
-    async fn look(&mut self) {
-        let now = self.slot.stamp();
-        let settled = now == self.looked;
-        self.looked = now;
-        // A file that is gone is about to be replaced, or will be missed at the next start.
-        if !settled || now.is_none() || now == self.read {
-            return;
+        for (slot, file) in &mut watched {
+            if file.has_changed(slot.stamp()) {
+                reload(slot).await;
+            }
         }
-        self.read = now;
-        reload(&self.slot).await;
     }
 }
 

@@ -363,6 +363,12 @@ impl SourceConfig for O365AuditConfig {
         }
     }
 
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        // Secrets are read again for every token.
+        let files = [&self.certificate, &self.key, &self.tls.ca_file];
+        files.into_iter().flatten().cloned().collect()
+    }
+
     fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
         Settings::new(self)
             .and_then(|settings| settings.read_files(&cx.config_dir, cx.clock.now()))

@@ -2,7 +2,11 @@
 
 mod rules;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use o365_core::{
@@ -115,6 +119,10 @@ impl TransformConfig for UserAgentConfig {
             summary: "adds the parts of user agents".to_owned(),
             outputs: Vec::new(),
         }
+    }
+
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        self.regexes.iter().map(PathBuf::from).collect()
     }
 
     async fn build(&self, cx: &ComponentContext) -> Result<Transform, BuildError> {

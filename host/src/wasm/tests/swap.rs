@@ -144,7 +144,7 @@ async fn a_watched_file_that_changes_takes_over() {
             }
         }
     };
-    let watching = crate::wasm::watch(vec![Arc::clone(&slot)], every);
+    let watching = crate::wasm::watch(|| vec![Arc::clone(&slot)], every);
     let work = async {
         // Files are told apart by their length here: the file system's clock may be too coarse for a test.
         put(&lab, b"broken");

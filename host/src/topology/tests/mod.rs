@@ -1,5 +1,7 @@
 //! The list to copy is Vector's: fan-in, fan-out, back-pressure, crash, source finished, end to end.
 
+mod change;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

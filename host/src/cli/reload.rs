@@ -1,0 +1,196 @@
+//! Reads the configuration of a running pipeline again: when a file changes, at SIGHUP, when the API is asked to.
+
+use std::{
+    convert::Infallible,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+
+use super::{
+    Failed,
+    pipeline::{self, Loaded},
+    signals::Hangups,
+};
+use crate::{
+    reloads::{Outcome, Questions, Reloads},
+    roster::Roster,
+    stamp::{Stamp, Watched},
+    topology::{ChangeError, Control, Difference, Environment},
+    wasm,
+};
+
+/// How often the files of the configuration are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Changes the pipeline that runs.
+pub(super) struct Reloader {
+    pub(super) path: PathBuf,
+    /// What runs.
+    pub(super) current: Loaded,
+    pub(super) control: Control,
+    pub(super) environment: Environment,
+    pub(super) roster: Roster,
+    pub(super) reloads: Reloads,
+}
+
+impl Reloader {
+    /// Reloads whenever there is a reason, until dropped.
+    pub(super) async fn serve(mut self, mut questions: Questions, watch: bool) -> Infallible {
+        let mut hangups = Hangups::new();
+        let mut watch = watch.then(|| Watch::new(&self.path, &self.current));
+        loop {
+            tokio::select! {
+                () = hangups.next() => {
+                    info!("SIGHUP: reading the configuration and the files of components again");
+                    self.reload().await;
+                    for slot in self.roster.slots() {
+                        wasm::reload(&slot).await;
+                    }
+                }
+                asked = questions.recv() => {
+                    let outcome = self.reload().await;
+                    if let Some(asked) = asked {
+                        // Whoever asked may have gone.
+                        let _ = asked.send(outcome);
+                    }
+                }
+                () = changed(&mut watch) => {
+                    info!("a file of the configuration has changed: reading it again");
+                    self.reload().await;
+                    if let Some(watch) = &mut watch {
+                        watch.follow(&self.path, &self.current);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Outcome {
+        let began = Instant::now();
+        let outcome = match self.take_over().await {
+            Ok(components) if components.is_empty() => {
+                info!("the configuration was read again and says what it said before");
+                Outcome::Unchanged
+            }
+            Ok(components) => {
+                let seconds = began.elapsed().as_secs_f64();
+                info!(
+                    added = ?components.added,
+                    removed = ?components.removed,
+                    changed = ?components.changed,
+                    kept = components.kept.len(),
+                    seconds,
+                    "the new configuration runs"
+                );
+                Outcome::Applied { components, seconds }
+            }
+            Err(Refused::Bad(problem)) => {
+                error!("the new configuration is refused, the one before goes on:\n{problem}");
+                Outcome::Refused { error: problem }
+            }
+            Err(Refused::Ended) => Outcome::Ended,
+        };
+        self.reloads.count(&outcome, self.environment.clock.now());
+        outcome
+    }
+
+    async fn take_over(&mut self) -> Result<Difference, Refused> {
+        let mut next = pipeline::load(&self.path)?;
+        next.only_changes_what_can_change(&self.current)?;
+        let plan = next.plan()?;
+        pipeline::warn_of_unread(&plan);
+        let before = self.roster.slots();
+        let difference = self
+            .control
+            .change(
+                &self.current.pipeline,
+                (&next.pipeline, plan),
+                &self.environment,
+                next.grace,
+            )
+            .await
+            .map_err(|error| match error {
+                ChangeError::Build(failure) => next.refuse(&failure).into(),
+                ChangeError::Ended => Refused::Ended,
+            })?;
+        let running = std::mem::take(&mut self.current.pipeline);
+        next.pipeline.keep(running, &difference);
+        self.current = next;
+        self.roster.show(&self.current.pipeline);
+        let gone = before.into_iter().filter(|slot| {
+            let slots = self.roster.slots();
+            !slots.iter().any(|other| std::sync::Arc::ptr_eq(slot, other))
+        });
+        let gone: Vec<_> = gone.collect();
+        let finished = tokio::task::spawn_blocking(move || gone.iter().for_each(|slot| slot.finish()));
+        if let Err(error) = finished.await {
+            warn!(%error, "a shadow run did not finish");
+        }
+        Ok(difference)
+    }
+}
+
+/// Why the one before goes on.
+enum Refused {
+    /// What is wrong with the new one.
+    Bad(String),
+    Ended,
+}
+
+impl From<Failed> for Refused {
+    fn from(failed: Failed) -> Self {
+        Self::Bad(failed.text(false))
+    }
+}
+
+/// The files that a pipeline is built from.
+struct Watch {
+    files: Vec<(PathBuf, Watched)>,
+    tick: Interval,
+}
+
+impl Watch {
+    fn new(path: &std::path::Path, loaded: &Loaded) -> Self {
+        let mut tick = interval(LOOK_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = Self {
+            files: Vec::new(),
+            tick,
+        };
+        watch.follow(path, loaded);
+        watch
+    }
+
+    /// Watches what the configuration names now. What was watched before stays as it was last seen.
+    fn follow(&mut self, path: &std::path::Path, loaded: &Loaded) {
+        let mut files = loaded.files_to_watch();
+        files.push(path.to_owned());
+        self.files.retain(|(known, _)| files.contains(known));
+        for file in files {
+            if !self.files.iter().any(|(known, _)| *known == file) {
+                let stamp = Stamp::of(&file);
+                self.files.push((file, Watched::since(stamp)));
+            }
+        }
+    }
+}
+
+/// Waits until a file has changed; for ever, if none is watched.
+async fn changed(watch: &mut Option<Watch>) {
+    let Some(watch) = watch else {
+        return std::future::pending().await;
+    };
+    loop {
+        watch.tick.tick().await;
+        let mut changed = false;
+        for (path, file) in &mut watch.files {
+            changed |= file.has_changed(Stamp::of(path));
+        }
+        if changed {
+            return;
+        }
+    }
+}
