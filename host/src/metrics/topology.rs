@@ -1,6 +1,6 @@
 //! What flows through the components of a topology. The names are Vector's, but for the prefix.
 
-use std::fmt;
+use std::{fmt, sync::atomic::Ordering};
 
 use o365_core::{Account, EventStatus};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
@@ -22,6 +22,16 @@ const RECEIVED_BYTES: Family = Family::counter(
     "component_received_event_bytes",
     COMPONENT,
     "Bytes of these events as they are in memory",
+);
+const RECEIVED_BATCHES: Family = Family::counter(
+    "component_received_batches",
+    COMPONENT,
+    "Batches that these events came in",
+);
+const FAILED_EVENTS: Family = Family::counter(
+    "component_failed_events",
+    COMPONENT,
+    "Events that a transform gave up on; they become dead letters",
 );
 const SENT_EVENTS: Family = Family::counter(
     "component_sent_events",
@@ -98,8 +108,10 @@ pub(super) fn families() -> Vec<Family> {
     let mut families = vec![
         RECEIVED_EVENTS,
         RECEIVED_BYTES,
+        RECEIVED_BATCHES,
         SENT_EVENTS,
         SENT_BYTES,
+        FAILED_EVENTS,
         BUFFER_EVENTS,
         BUFFER_BYTES,
         ENDED,
@@ -162,8 +174,14 @@ impl Collector for Components {
         self.write(&RECEIVED_BYTES, encoder, |meter| {
             Some(meter.input.as_ref()?.received.bytes())
         })?;
+        self.write(&RECEIVED_BATCHES, encoder, |meter| {
+            Some(meter.input.as_ref()?.received.batches())
+        })?;
         self.write(&SENT_EVENTS, encoder, |meter| Some(meter.sent.as_ref()?.events()))?;
         self.write(&SENT_BYTES, encoder, |meter| Some(meter.sent.as_ref()?.bytes()))?;
+        self.write(&FAILED_EVENTS, encoder, |meter| {
+            Some(meter.failed.as_ref()?.load(Ordering::Relaxed))
+        })?;
         self.write(&BUFFER_EVENTS, encoder, |meter| {
             Some(meter.input.as_ref()?.waiting().0)
         })?;

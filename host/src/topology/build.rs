@@ -161,6 +161,7 @@ pub async fn build(
         let outputs = StageOutputs {
             default: fanout(plan, &senders, &key, None, meters.sent(&key)),
             named,
+            failed: meters.failed(&key),
             dead_letters: dead_letters.clone(),
         };
         tasks.push(Task::new(

@@ -1,6 +1,9 @@
 //! What each component of a topology has taken in and given out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use o365_core::{Account, BatchReceiver, ComponentKey, SourceSender, Traffic};
 
@@ -41,6 +44,8 @@ pub struct Meter {
     pub input: Option<Input>,
     /// What it sent, over all of its outputs; sinks have none.
     pub sent: Option<Arc<Traffic>>,
+    /// Events that it gave up on; only transforms do.
+    pub failed: Option<Arc<AtomicU64>>,
     /// What became of its events; only sources have it.
     pub account: Option<Arc<Account>>,
 }
@@ -89,6 +94,7 @@ impl Meters {
                 Input { entered, received }
             }),
             sent: (kind == ComponentKind::Transform).then(Arc::default),
+            failed: (kind == ComponentKind::Transform).then(Arc::default),
             account: None,
         });
         Self(meters.collect())
@@ -106,12 +112,24 @@ impl Meters {
             component_type,
             input: None,
             sent: Some(out.traffic()),
+            failed: None,
             account: Some(out.account()),
         });
     }
 
     pub(super) fn sent(&self, key: &ComponentKey) -> Arc<Traffic> {
-        let meter = self.0.iter().find(|meter| meter.component == *key);
-        meter.and_then(|meter| meter.sent.clone()).unwrap_or_default()
+        self.of(key)
+            .and_then(|meter| meter.sent.clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn failed(&self, key: &ComponentKey) -> Arc<AtomicU64> {
+        self.of(key)
+            .and_then(|meter| meter.failed.clone())
+            .unwrap_or_default()
+    }
+
+    fn of(&self, key: &ComponentKey) -> Option<&Meter> {
+        self.0.iter().find(|meter| meter.component == *key)
     }
 }
