@@ -152,17 +152,16 @@ impl Table {
                 .saturating_sub(GAP)
         };
         let is_text = |index: usize| self.columns[index].kind == Kind::Text;
-        // What the texts that must stay can give.
+        // As far as texts are cut before a column goes.
         let minimum = |widths: &[(usize, usize)]| {
             let shortest = |(index, width): &(usize, usize)| {
-                (
-                    *index,
-                    if is_text(*index) {
-                        (*width).min(4 * SHORTEST)
-                    } else {
-                        *width
-                    },
-                )
+                let column = self.columns[*index];
+                let least = match (column.kind, column.spare) {
+                    (Kind::Number, _) => *width,
+                    (Kind::Text, true) => 2 * SHORTEST,
+                    (Kind::Text, false) => 4 * SHORTEST,
+                };
+                (*index, (*width).min(least))
             };
             total(&widths.iter().map(shortest).collect::<Vec<_>>())
         };

@@ -13,12 +13,12 @@ const FEEDS: &[Column] = &[
     number("PENDING"),
     number("LOST"),
     number("EVENTS/S"),
+    text("WHY").spare(),
     number("BLOBS/S").spare(),
     number("REPEATED").spare(),
     number("SERVICE LAG").spare(),
     number("OWN LAG").spare(),
     text("SOURCE").spare(),
-    text("WHY").spare(),
 ];
 const COMPONENTS: &[Column] = &[
     text("COMPONENT"),
@@ -46,8 +46,8 @@ const WASM: &[Column] = &[
     number("FAILURES"),
     number("SWAPS"),
     number("REFUSED"),
-    text("SHADOW").spare(),
     text("WHY").spare(),
+    text("SHADOW").spare(),
 ];
 
 /// Events a second or the like: exact enough to see, short enough to fit.
@@ -100,7 +100,7 @@ fn or_dash(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
 }
 
 /// The lines above the tables, for a host at this address; alarms come on lines of their own.
-pub(super) fn summary(model: &Model, url: &str) -> [String; 2] {
+pub(super) fn summary(model: &Model, url: &str) -> [String; 3] {
     let totals = &model.totals;
     let up = or_dash(model.uptime_seconds, duration);
     let ready = if model.ready { "ready" } else { "stopping" };
@@ -115,17 +115,20 @@ pub(super) fn summary(model: &Model, url: &str) -> [String; 2] {
     };
     [
         format!(
-            "o365-host {} at {url}  up {up}  {ready}  {}  dead letters {letters}",
+            "o365-host {} at {url}  up {up}  {ready}  {}",
             model.version, model.status
         ),
         format!(
-            "in {}/s  out {}/s  {}/s  in flight {}  pending {} blobs  lag {}  lost {}",
+            "in {}/s  out {}/s  {}/s  in flight {}",
             or_dash(totals.events_in_per_second, rate),
             or_dash(totals.events_out_per_second, rate),
             or_dash(totals.bytes_in_per_second, bytes),
             count(totals.events_in_flight),
-            totals.pending_blobs,
+        ),
+        format!(
+            "lag {}  pending {} blobs  lost {}  dead letters {letters}",
             or_dash(totals.worst_lag_seconds, duration),
+            totals.pending_blobs,
             totals.lost,
         ),
     ]
@@ -158,7 +161,7 @@ fn feeds(model: &Model) -> Table {
         mark: match feed.state {
             FeedState::Failing | FeedState::Alarm => Mark::Bad,
             _ if feed.lost > 0 => Mark::Odd,
-            FeedState::Starting | FeedState::Working | FeedState::Idle => Mark::Good,
+            FeedState::Starting | FeedState::Behind | FeedState::Working | FeedState::Idle => Mark::Good,
         },
         cells: vec![
             Cell::text(feed.label()),
@@ -168,12 +171,12 @@ fn feeds(model: &Model) -> Table {
             integer(feed.pending_blobs),
             integer(feed.lost),
             Cell::number(feed.events_per_second, rate),
+            Cell::text(feed.reason.as_deref().unwrap_or_default()),
             Cell::number(feed.blobs_per_second, rate),
             integer(feed.duplicates),
             lag(feed.service_lag_seconds),
             lag(feed.own_lag_seconds),
             Cell::text(&feed.source),
-            Cell::text(feed.reason.as_deref().unwrap_or_default()),
         ],
     });
     Table {

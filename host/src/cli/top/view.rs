@@ -129,9 +129,17 @@ impl View {
         self.model.as_ref().map(tables::tables).unwrap_or_default()
     }
 
+    /// The pane that keys act on; the first one while the chosen one has no rows.
+    fn focused(&self, tables: &[Table]) -> Option<&'static str> {
+        let mut titles = tables.iter().map(|table| table.title);
+        let chosen = titles.clone().find(|title| *title == self.focus);
+        chosen.or_else(|| titles.next())
+    }
+
     fn turn(&mut self, by: isize) {
         let tables = self.tables();
-        let Some(place) = tables.iter().position(|table| table.title == self.focus) else {
+        let focus = self.focused(&tables);
+        let Some(place) = tables.iter().position(|table| Some(table.title) == focus) else {
             return;
         };
         let next = place.cast_signed() + by;
@@ -154,14 +162,18 @@ impl View {
 
     /// Drawing keeps it within the rows that there are.
     fn scroll(&mut self, by: isize) {
-        let pane = self.pane(self.focus);
+        let Some(focus) = self.focused(&self.tables()) else {
+            return;
+        };
+        let pane = self.pane(focus);
         pane.offset = pane.offset.saturating_add_signed(by);
     }
 
     /// By the next column, or by none, which is the order of the model.
     fn sort(&mut self, by: isize) {
         let tables = self.tables();
-        let Some(table) = tables.iter().find(|table| table.title == self.focus) else {
+        let focus = self.focused(&tables);
+        let Some(table) = tables.iter().find(|table| Some(table.title) == focus) else {
             return;
         };
         let choices = table.columns.len() + 1;
@@ -203,10 +215,11 @@ impl View {
             return;
         };
         let degraded = model.status != "ok" || !model.ready;
-        let [first, second] = tables::summary(model, &self.url);
+        let [host, flow, progress] = tables::summary(model, &self.url);
         let tone = if degraded { bold.fg(Color::Yellow) } else { bold };
-        screen.text(&first, tone);
-        screen.text(&second, Style::new());
+        screen.text(&host, tone);
+        screen.text(&flow, Style::new());
+        screen.text(&progress, Style::new());
         let alarms = tables::alarms(model);
         for alarm in alarms.iter().take(ALARMS) {
             screen.text(alarm, Style::new().fg(Color::Red));
@@ -224,16 +237,15 @@ impl View {
                 table.filter(&self.filter);
             }
         }
-        if !tables.iter().any(|table| table.title == self.focus) {
-            self.focus = tables.first().map_or("feeds", |table| table.title);
-        }
+        let focus = self.focused(&tables);
         let room = usize::from(area.height).saturating_sub(screen.line + 1);
         let wanted: Vec<_> = tables
             .iter()
-            .map(|table| (table.title == self.focus, table.rows.len() + 2))
+            .map(|table| (Some(table.title) == focus, table.rows.len() + 2))
             .collect();
         for (table, height) in tables.iter_mut().zip(heights(&wanted, room)) {
-            self.render_table(table, height, &mut screen, stale);
+            let focused = Some(table.title) == focus;
+            self.render_table(table, height, &mut screen, (focused, stale));
         }
         let foot = if self.typing {
             format!("filter: {}_  (Enter keeps it, Esc drops it)", self.filter)
@@ -245,12 +257,17 @@ impl View {
         screen.foot(&foot);
     }
 
-    fn render_table(&mut self, table: &mut Table, height: usize, screen: &mut Screen<'_>, stale: bool) {
+    fn render_table(
+        &mut self,
+        table: &mut Table,
+        height: usize,
+        screen: &mut Screen<'_>,
+        (focused, stale): (bool, bool),
+    ) {
         let rows = height.saturating_sub(2);
         if rows == 0 {
             return;
         }
-        let focused = table.title == self.focus;
         let pane = self.pane(table.title);
         let sort = pane.sort;
         if let Some(column) = sort {

@@ -2,10 +2,14 @@
 
 use std::{cmp::Ordering, collections::HashMap};
 
+use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::Between;
 use crate::cli::top::scrape::{FeedAnswer, HeldAnswer, Scrape, SourceAnswer};
+
+/// The service itself takes up to an hour, so a feed that is listed so far is up to date.
+const BEHIND: TimeDelta = TimeDelta::hours(1);
 
 /// How a feed is, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -17,6 +21,8 @@ pub(in crate::cli::top) enum FeedState {
     Alarm,
     /// It has not been listed yet.
     Starting,
+    /// What is listed is more than an hour behind now.
+    Behind,
     /// Blobs wait to be delivered.
     Working,
     /// Nothing waits.
@@ -29,6 +35,7 @@ impl FeedState {
             Self::Failing => "failing",
             Self::Alarm => "alarm",
             Self::Starting => "starting",
+            Self::Behind => "behind",
             Self::Working => "working",
             Self::Idle => "idle",
         }
@@ -140,6 +147,7 @@ fn of_source(between: Option<Between<'_>>, now: &Scrape, source: &SourceAnswer) 
             (Some(_), ..) => FeedState::Failing,
             (None, Some(_), _) => FeedState::Alarm,
             (None, None, None) => FeedState::Starting,
+            (None, None, Some(cursor)) if now.clock - cursor > BEHIND => FeedState::Behind,
             (None, None, Some(_)) if held.pending > 0 => FeedState::Working,
             (None, None, Some(_)) => FeedState::Idle,
         };

@@ -59,13 +59,14 @@ fn many_feeds(count: usize) -> Model {
 }
 
 const AT_80: &str = "
-o365-host 1.2.3 at http://127.0.0.1:8686  up 1m00s  ready  ok  dead letters 3
-in 250/s  out 250/s  0 B/s  in flight 40  pending 9 blobs  lag 1m00s  lost 4
+o365-host 1.2.3 at http://127.0.0.1:8686  up 1m00s  ready  ok
+in 250/s  out 250/s  0 B/s  in flight 40
+lag 1m00s  pending 9 blobs  lost 4  dead letters 3
 ▸feeds 3
-TENANT   CONTENT TYPE    STATE       LAG  PENDING  LOST  EVENTS/S  BLOBS/S
-contoso  Audit.General   failing     20s        0     0         0        0
-contoso  Audit.Exchange  working   1m00s        9     4       250        0
-t2       DLP.All         starting      -        0     0         0        0
+TENANT   CONTENT TYPE    STATE       LAG  PENDING  LOST  EVENTS/S  WHY
+contoso  Audit.General   failing     20s        0     0         0  4 times: no …
+contoso  Audit.Exchange  working   1m00s        9     4       250
+t2       DLP.All         starting      -        0     0         0
  components 3
 COMPONENT  TYPE        IN/S  OUT/S  IN FLIGHT  ERRORS  DISCARDED  KIND
 in         o365_audit     -    250         40       1          5  source
@@ -88,11 +89,7 @@ fn everything_has_room_on_a_screen_of_80_columns() {
     for title in ["▸feeds 3", " components 3", " tenants 1", " wasm components 1"] {
         assert!(shown.contains(&title.to_owned()), "{shown:#?}");
     }
-    check(
-        &mut view,
-        (80, 24),
-        &format!("{}\n\n\n\n\n\n{KEYS}", AT_80.trim()),
-    );
+    check(&mut view, (80, 24), &format!("{}\n\n\n\n\n{KEYS}", AT_80.trim()));
 }
 
 #[test]
@@ -101,24 +98,24 @@ fn thousands_of_feeds_are_scrolled_and_the_rest_stays_in_sight() {
     view.show(many_feeds(5_000));
     let size = (80, 24);
     let shown = screen(&mut view, size, 0);
-    assert!(shown[2].starts_with("▸feeds 1-"), "{shown:#?}");
-    assert!(shown[2].ends_with(" of 5000"), "{shown:#?}");
-    assert!(shown[4].starts_with("tenant 0000"), "{shown:#?}");
+    assert!(shown[3].starts_with("▸feeds 1-"), "{shown:#?}");
+    assert!(shown[3].ends_with(" of 5000"), "{shown:#?}");
+    assert!(shown[5].starts_with("tenant 0000"), "{shown:#?}");
     assert!(
         shown.iter().any(|line| line.starts_with(" components")),
         "{shown:#?}"
     );
     assert_eq!(press(&mut view, KeyCode::PageDown), Next::Go);
     let page = screen(&mut view, size, 0);
-    assert_ne!(page[4], shown[4]);
+    assert_ne!(page[5], shown[5]);
     press(&mut view, KeyCode::End);
     let end = screen(&mut view, size, 0);
-    assert!(end[2].ends_with("-5000 of 5000"), "{end:#?}");
+    assert!(end[3].ends_with("-5000 of 5000"), "{end:#?}");
     // What is below the end is not scrolled into, and so one step up is one.
     press(&mut view, KeyCode::Down);
     assert_eq!(screen(&mut view, size, 0), end);
     press(&mut view, KeyCode::Up);
-    assert!(screen(&mut view, size, 0)[2].ends_with("-4999 of 5000"));
+    assert!(screen(&mut view, size, 0)[3].ends_with("-4999 of 5000"));
     press(&mut view, KeyCode::Home);
     assert_eq!(screen(&mut view, size, 0), shown);
 }
@@ -129,15 +126,15 @@ fn rows_are_sorted_and_filtered() {
     view.show(many_feeds(50));
     press(&mut view, KeyCode::Char('s'));
     let sorted = screen(&mut view, (80, 24), 0);
-    assert!(sorted[3].starts_with("TENANT▾"), "{sorted:#?}");
+    assert!(sorted[4].starts_with("TENANT▾"), "{sorted:#?}");
     assert_eq!(press(&mut view, KeyCode::Char('/')), Next::Go);
     for c in "0042q".chars() {
         assert_eq!(press(&mut view, KeyCode::Char(c)), Next::Go, "q is a letter here");
     }
     press(&mut view, KeyCode::Backspace);
     let typing = screen(&mut view, (80, 24), 0);
-    assert_eq!(typing[2], "▸feeds 1");
-    assert!(typing[4].starts_with("tenant 0042"), "{typing:#?}");
+    assert_eq!(typing[3], "▸feeds 1");
+    assert!(typing[5].starts_with("tenant 0042"), "{typing:#?}");
     assert!(typing[23].starts_with("filter: 0042_"), "{typing:#?}");
     press(&mut view, KeyCode::Enter);
     press(&mut view, KeyCode::Esc);
@@ -164,6 +161,18 @@ fn each_pane_can_be_in_focus() {
     }
     press(&mut view, KeyCode::BackTab);
     assert_eq!(focus(&mut view), "▸wasm components 1");
+}
+
+/// A host that has just started has no feeds yet.
+#[test]
+fn the_focus_returns_to_the_feeds_when_there_are_some() {
+    let mut none = scrape(STARTED, 12, 1_500);
+    none.sources[0].feeds.clear();
+    let mut view = view();
+    view.show(Model::new(None, &none));
+    assert_eq!(screen(&mut view, (80, 24), 0)[3], "▸components 3");
+    view.show(Model::new(None, &scrape(STARTED, 12, 1_500)));
+    assert_eq!(screen(&mut view, (80, 24), 0)[3], "▸feeds 3");
 }
 
 #[test]
@@ -205,10 +214,10 @@ fn alarms_are_shown_but_never_fill_the_screen() {
     view.show(Model::new(None, &now));
     let shown = screen(&mut view, (100, 24), 0);
     assert_eq!(
-        shown[2],
+        shown[3],
         "! in: quarantined t0 DLP.All: blobs make\u{fffd}[2J no sense (look)"
     );
-    assert_eq!(shown[5], "! and 7 alarms more: --once shows them all");
+    assert_eq!(shown[6], "! and 7 alarms more: --once shows them all");
 }
 
 #[test]
@@ -234,10 +243,10 @@ fn names_in_other_scripts_keep_the_columns_in_place() {
         // The second half of a wide character is a cell of its own.
         (0..80).find(|x| cells[*x..].concat().starts_with(text))
     };
-    let state = column_of(3, "STATE").unwrap();
-    assert_eq!(column_of(4, "failing"), Some(state));
-    assert_eq!(column_of(6, "starting"), Some(state));
-    assert_eq!(column_of(4, "日 本 語 "), Some(0));
+    let state = column_of(4, "STATE").unwrap();
+    assert_eq!(column_of(5, "failing"), Some(state));
+    assert_eq!(column_of(7, "starting"), Some(state));
+    assert_eq!(column_of(5, "日 本 語 "), Some(0));
 }
 
 #[test]
