@@ -42,6 +42,7 @@ mod state;
 mod swap;
 mod tables;
 mod test;
+mod top;
 mod transform;
 mod unit_tests;
 mod vector;

@@ -274,6 +274,7 @@ mod tests {
         assert_eq!((entered.events(), left.events()), (5, 0));
         receiver.recv().await.unwrap();
         assert_eq!((entered.events(), left.events()), (5, 3));
+        assert_eq!((entered.batches(), left.batches()), (2, 1));
         drop(sender);
         let rest: Vec<_> = futures_util::StreamExt::collect(receiver).await;
         assert_eq!(rest.len(), 1);

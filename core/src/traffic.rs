@@ -2,18 +2,28 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Events and bytes that have passed, since the start. Shared by who counts and who shows.
+/// Batches, events and bytes that have passed, since the start. Shared by who counts and who shows.
 #[derive(Debug, Default)]
 pub struct Traffic {
+    batches: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Traffic {
-    /// Counts a batch of so many events and bytes.
+    /// Counts a batch of so many events and bytes; one without events is none.
     pub fn add(&self, events: u64, bytes: u64) {
+        if events == 0 {
+            return;
+        }
+        self.batches.fetch_add(1, Ordering::Relaxed);
         self.events.fetch_add(events, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Number of batches.
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
     }
 
     /// Number of events.

@@ -342,6 +342,7 @@ impl Clients {
         clock: &Arc<dyn Clock>,
         stats: Arc<TenantStats>,
     ) -> ApiClient {
+        stats.set_budget(settings.requests_per_minute);
         let tokens = TokenClient::new(
             self.login.clone(),
             TokenSettings {

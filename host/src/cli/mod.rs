@@ -13,6 +13,7 @@ mod signals;
 mod simulate;
 mod state;
 mod test;
+mod top;
 mod transform;
 mod validate;
 mod wasm;
@@ -79,6 +80,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Shows what the ledger holds: how far each feed is, and whether anything is missing.
     State(state::Args),
+    /// Shows a running host in the terminal: feeds, components, throughput and lag.
+    Top(top::Args),
     /// For the authors of components: says what one is, and whether this host runs it.
     Wasm(wasm::Args),
 }
@@ -148,6 +151,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Demo(args) => demo::demo(args).await,
             Command::Simulate(args) => simulate::simulate(args).await,
             Command::State(args) => state::state(args).await,
+            Command::Top(args) => top::top(args).await,
             Command::Wasm(args) => wasm::wasm(args).await,
         }
     });

@@ -202,6 +202,14 @@ const HELD: &[Read<FeedRecord>] = &[
 
 const OF_TENANT: &[Read<TenantSnapshot>] = &[
     (
+        Family::gauge(
+            "tenant_max_requests_per_minute",
+            TENANT,
+            "Requests that may be sent in a minute (`api.max_requests_per_minute`)",
+        ),
+        |tenant| Some(f64::from(tenant.max_requests_per_minute)),
+    ),
+    (
         Family::counter(
             "tenant_throttled_seconds",
             TENANT,

@@ -1,11 +1,11 @@
 //! What flows through the components of a topology. The names are Vector's, but for the prefix.
 
-use std::fmt;
+use std::{fmt, sync::atomic::Ordering};
 
 use o365_core::{Account, EventStatus};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::family::{Family, Labels, Read, write_all};
+use super::family::{Family, Read, write_all};
 use crate::{
     dead_letter::Usage,
     topology::{Meter, Meters, Topology},
@@ -13,32 +13,69 @@ use crate::{
 
 const COMPONENT: &[&str] = &["component_id", "component_kind", "component_type"];
 
-const RECEIVED_EVENTS: Family = Family::counter(
-    "component_received_events",
-    COMPONENT,
-    "Events that a transform or a sink took in",
-);
-const RECEIVED_BYTES: Family = Family::counter(
-    "component_received_event_bytes",
-    COMPONENT,
-    "Bytes of these events as they are in memory",
-);
-const SENT_EVENTS: Family = Family::counter(
-    "component_sent_events",
-    COMPONENT,
-    "Events that a source or a transform gave to components that read from it, over all its outputs",
-);
-const SENT_BYTES: Family = Family::counter(
-    "component_sent_event_bytes",
-    COMPONENT,
-    "Bytes of these events as they are in memory",
-);
-const BUFFER_EVENTS: Family = Family::gauge(
-    "buffer_events",
-    COMPONENT,
-    "Events that wait before a transform or a sink",
-);
-const BUFFER_BYTES: Family = Family::gauge("buffer_byte_size", COMPONENT, "Bytes of these events");
+const FLOW: &[Read<Meter>] = &[
+    (
+        Family::counter(
+            "component_received_events",
+            COMPONENT,
+            "Events that a transform or a sink took in",
+        ),
+        |meter| Some(meter.input.as_ref()?.received.events() as f64),
+    ),
+    (
+        Family::counter(
+            "component_received_event_bytes",
+            COMPONENT,
+            "Bytes of these events as they are in memory",
+        ),
+        |meter| Some(meter.input.as_ref()?.received.bytes() as f64),
+    ),
+    (
+        Family::counter(
+            "component_received_batches",
+            COMPONENT,
+            "Batches that these events came in",
+        ),
+        |meter| Some(meter.input.as_ref()?.received.batches() as f64),
+    ),
+    (
+        Family::counter(
+            "component_sent_events",
+            COMPONENT,
+            "Events that a source or a transform gave to components that read from it, over all its outputs",
+        ),
+        |meter| Some(meter.sent.as_ref()?.events() as f64),
+    ),
+    (
+        Family::counter(
+            "component_sent_event_bytes",
+            COMPONENT,
+            "Bytes of these events as they are in memory",
+        ),
+        |meter| Some(meter.sent.as_ref()?.bytes() as f64),
+    ),
+    (
+        Family::counter(
+            "component_failed_events",
+            COMPONENT,
+            "Events that a transform gave up on; they become dead letters",
+        ),
+        |meter| Some(meter.failed.as_ref()?.load(Ordering::Relaxed) as f64),
+    ),
+    (
+        Family::gauge(
+            "buffer_events",
+            COMPONENT,
+            "Events that wait before a transform or a sink",
+        ),
+        |meter| Some(meter.input.as_ref()?.waiting().0 as f64),
+    ),
+    (
+        Family::gauge("buffer_byte_size", COMPONENT, "Bytes of these events"),
+        |meter| Some(meter.input.as_ref()?.waiting().1 as f64),
+    ),
+];
+
 const SOURCE: &[&str] = &["component_id"];
 
 const ACCOUNT: &[Read<Account>] = &[
@@ -95,18 +132,8 @@ const DEAD_LETTER_MAX_BYTES: Family = Family::gauge(
 );
 
 pub(super) fn families() -> Vec<Family> {
-    let mut families = vec![
-        RECEIVED_EVENTS,
-        RECEIVED_BYTES,
-        SENT_EVENTS,
-        SENT_BYTES,
-        BUFFER_EVENTS,
-        BUFFER_BYTES,
-        ENDED,
-        DEAD_LETTERS,
-        DEAD_LETTER_BYTES,
-        DEAD_LETTER_MAX_BYTES,
-    ];
+    let mut families: Vec<_> = FLOW.iter().map(|(family, _)| *family).collect();
+    families.extend([ENDED, DEAD_LETTERS, DEAD_LETTER_BYTES, DEAD_LETTER_MAX_BYTES]);
     families.extend(ACCOUNT.iter().map(|(family, _)| *family));
     families
 }
@@ -134,47 +161,24 @@ impl Components {
             usage: Box::new(topology.letters_usage()),
         }
     }
-
-    fn write(
-        family: &Family,
-        encoder: &mut DescriptorEncoder<'_>,
-        meters: &[Meter],
-        read: impl Fn(&Meter) -> Option<u64>,
-    ) -> fmt::Result {
-        let samples = meters.iter().filter_map(|meter| {
-            let labels: Labels<'_> = vec![
-                ("component_id", meter.component.as_str()),
-                ("component_kind", meter.kind.as_str()),
-                ("component_type", meter.component_type),
-            ];
-            Some((labels, read(meter)? as f64))
-        });
-        family.write(encoder, samples)
-    }
 }
 
 impl Collector for Components {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
         let meters = &self.meters.list();
-        Self::write(&RECEIVED_EVENTS, encoder, meters, |meter| {
-            Some(meter.input.as_ref()?.received.events())
-        })?;
-        Self::write(&RECEIVED_BYTES, encoder, meters, |meter| {
-            Some(meter.input.as_ref()?.received.bytes())
-        })?;
-        Self::write(&SENT_EVENTS, encoder, meters, |meter| {
-            Some(meter.sent.as_ref()?.events())
-        })?;
-        Self::write(&SENT_BYTES, encoder, meters, |meter| {
-            Some(meter.sent.as_ref()?.bytes())
-        })?;
-        Self::write(&BUFFER_EVENTS, encoder, meters, |meter| {
-            Some(meter.input.as_ref()?.waiting().0)
-        })?;
-        Self::write(&BUFFER_BYTES, encoder, meters, |meter| {
-            Some(meter.input.as_ref()?.waiting().1)
-        })?;
+        let flow: Vec<_> = meters
+            .iter()
+            .map(|meter| {
+                let labels = vec![
+                    ("component_id", meter.component.as_str()),
+                    ("component_kind", meter.kind.as_str()),
+                    ("component_type", meter.component_type),
+                ];
+                (labels, meter)
+            })
+            .collect();
+        write_all(FLOW, encoder, &flow)?;
         let accounts: Vec<_> = meters
             .iter()
             .filter_map(|meter| Some((meter.component.as_str(), meter.account.as_ref()?)))

@@ -238,25 +238,16 @@ impl Builder<'_> {
         let mut receivers = BTreeMap::new();
         for (key, (kind, component_type)) in self.wanted(transforms.chain(sinks)) {
             let known = self.scope.meters.find(key, kind);
-            let sent = (kind == ComponentKind::Transform).then(|| {
-                known
-                    .as_ref()
-                    .and_then(|meter| meter.sent.clone())
-                    .unwrap_or_default()
-            });
-            let input = known.and_then(|meter| meter.input).unwrap_or_default();
+            let meter = known.unwrap_or_else(|| Meter::new(key, kind));
+            let input = meter.input.clone().unwrap_or_default();
             let (sender, receiver) = channel_counted(
                 Capacity::default(),
                 Arc::clone(&input.entered),
                 Arc::clone(&input.received),
             );
             self.built.meters.push(Meter {
-                component: key.clone(),
-                kind,
                 component_type,
-                input: Some(input),
-                sent,
-                account: None,
+                ..meter
             });
             self.built.wiring.inlets.insert(key.clone(), sender.downgrade());
             self.built.senders.insert(key.clone(), sender.clone());
@@ -278,7 +269,10 @@ impl Builder<'_> {
             };
             let input = receivers.remove(key).expect("every transform has a channel");
             let meter = self.built.meters.iter().find(|meter| meter.component == *key);
-            let sent = meter.and_then(|meter| meter.sent.clone()).unwrap_or_default();
+            let (sent, failed) = meter
+                .map(|meter| (meter.sent.clone(), meter.failed.clone()))
+                .unwrap_or_default();
+            let (sent, failed) = (sent.unwrap_or_default(), failed.unwrap_or_default());
             let ports = config.describe().outputs.into_iter();
             let named = ports
                 .map(|port| {
@@ -292,6 +286,7 @@ impl Builder<'_> {
                 let outputs = StageOutputs {
                     default,
                     named,
+                    failed,
                     dead_letters: dead_letters.clone(),
                 };
                 let name = component.to_string();
@@ -331,16 +326,16 @@ impl Builder<'_> {
         } = *self.scope;
         for (key, config) in self.wanted(pipeline.sources.iter()) {
             let known = meters.find(key, ComponentKind::Source);
-            let (sent, account) = known.map_or_else(Default::default, |meter| {
-                (meter.sent.unwrap_or_default(), meter.account.unwrap_or_default())
-            });
+            let meter = known.unwrap_or_else(|| Meter::new(key, ComponentKind::Source));
+            let sent = meter.sent.clone().unwrap_or_default();
+            let account = meter.account.clone().unwrap_or_default();
             // The source itself counts what it sends.
             let fanout = self.fanout(key, None, Arc::default());
             let (sender, receiver) = channel(HANDED_OVER);
             let trigger = environment.shutdown.child();
             let cx = SourceContext {
                 key: key.clone(),
-                out: SourceSender::counted(sender, Arc::clone(&sent), Arc::clone(&account)),
+                out: SourceSender::counted(sender, sent, account),
                 shutdown: trigger.signal(),
                 data_dir: pipeline.data_dir.clone(),
                 config_dir: pipeline.config_dir.clone(),
@@ -352,12 +347,8 @@ impl Builder<'_> {
                 continue;
             };
             self.built.meters.push(Meter {
-                component: key.clone(),
-                kind: ComponentKind::Source,
                 component_type: config.describe().component_type,
-                input: None,
-                sent: Some(sent),
-                account: Some(account),
+                ..meter
             });
             self.built.wiring.triggers.insert(key.clone(), trigger);
             let component = key.clone();

@@ -1,6 +1,6 @@
 //! What each component of a topology has taken in and given out.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, atomic::AtomicU64};
 
 use o365_core::{Account, ComponentKey, Traffic};
 
@@ -39,8 +39,26 @@ pub struct Meter {
     pub input: Option<Input>,
     /// What it sent, over all of its outputs; sinks have none.
     pub sent: Option<Arc<Traffic>>,
+    /// Events that it gave up on; only transforms do.
+    pub failed: Option<Arc<AtomicU64>>,
     /// What became of its events; only sources have it.
     pub account: Option<Arc<Account>>,
+}
+
+impl Meter {
+    /// One that has counted nothing.
+    pub(super) fn new(component: &ComponentKey, kind: ComponentKind) -> Self {
+        let (is_source, is_sink) = (kind == ComponentKind::Source, kind == ComponentKind::Sink);
+        Self {
+            component: component.clone(),
+            kind,
+            component_type: "",
+            input: (!is_source).then(Input::default),
+            sent: (!is_sink).then(Arc::default),
+            failed: (kind == ComponentKind::Transform).then(Arc::default),
+            account: is_source.then(Arc::default),
+        }
+    }
 }
 
 /// The channel before a component.

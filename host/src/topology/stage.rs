@@ -3,7 +3,13 @@
 //! Transforms are CPU work and would block the async threads. Batches go to the workers in turn and come back in the
 //! same turn, so the order of events is kept with any number of workers and without a buffer that could grow.
 
-use std::thread;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
 
 use o365_core::{
     BatchReceiver, ComponentError, ComponentKey, EventBatch, FunctionTransform, OutputBuffer, SyncTransform,
@@ -22,6 +28,8 @@ const WORKER_QUEUE: usize = 2;
 pub(super) struct StageOutputs {
     pub(super) default: Fanout,
     pub(super) named: Vec<(String, Fanout)>,
+    /// Counts the events that the transform gave up on.
+    pub(super) failed: Arc<AtomicU64>,
     pub(super) dead_letters: DeadLetters,
 }
 
@@ -169,7 +177,9 @@ async fn send(
     result: &mut TransformOutputs,
     outputs: &StageOutputs,
 ) -> Result<(), ComponentError> {
-    outputs.dead_letters.keep(key, result.take_failed()).await;
+    let failed = result.take_failed();
+    outputs.failed.fetch_add(failed.len() as u64, Ordering::Relaxed);
+    outputs.dead_letters.keep(key, failed).await;
     outputs.default.send(result.take_default()).await?;
     let named: Vec<EventBatch> = result.take_named().map(|(_, batch)| batch).collect();
     for ((_, fanout), batch) in outputs.named.iter().zip(named) {

@@ -1,7 +1,7 @@
 //! What the feeds of a tenant share: its requests, its tokens, its clock.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ const OUTCOMES: [&str; 5] = ["ok", "throttled", "refused", "server_error", "tran
 pub(crate) struct TenantStats {
     /// By request and outcome.
     requests: [[AtomicU64; OUTCOMES.len()]; REQUESTS.len()],
+    requests_per_minute: AtomicU32,
     throttled_millis: AtomicU64,
     /// Milliseconds that the service's clock is ahead of ours.
     skew: AtomicI64,
@@ -78,6 +79,8 @@ pub struct TenantSnapshot {
     pub tenant: String,
     /// Requests since the start, of what was asked at least once.
     pub requests: Vec<RequestCount>,
+    /// Requests that may be sent in a minute, as configured.
+    pub max_requests_per_minute: u32,
     /// How long the tenant's requests were paused because the service had throttled them, in all.
     pub throttled: Duration,
     /// How far the service's clock is ahead of this machine's, in milliseconds.
@@ -102,6 +105,11 @@ pub struct RequestCount {
 impl TenantStats {
     pub(crate) fn requested(&self, request: Request, outcome: RequestOutcome) {
         self.requests[request.index()][outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_budget(&self, requests_per_minute: u32) {
+        self.requests_per_minute
+            .store(requests_per_minute, Ordering::Relaxed);
     }
 
     pub(crate) fn throttled(&self, pause: Duration) {
@@ -144,6 +152,7 @@ impl TenantStats {
         TenantSnapshot {
             tenant: tenant.to_string(),
             requests,
+            max_requests_per_minute: self.requests_per_minute.load(Ordering::Relaxed),
             throttled: Duration::from_millis(self.throttled_millis.load(Ordering::Relaxed)),
             clock_skew_millis: self.skew.load(Ordering::Relaxed),
             token_expires: super::instant(&self.token_expires),
