@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+pub mod backoff;
 mod buffer;
 mod clock;
 pub mod config;
@@ -26,7 +27,7 @@ pub use finalize::{BatchNotifier, BatchStatusReceiver, EventStatus};
 pub use key::ComponentKey;
 pub use secret::SensitiveString;
 pub use shutdown::{ShutdownSignal, ShutdownTrigger};
-pub use sink::{Sink, StreamSink};
+pub use sink::{KeepRefused, RefusedEvents, Sink, StreamSink};
 pub use source::{RunMode, Source, SourceContext, SourceSender};
 pub use traffic::Traffic;
 pub use transform::{

@@ -26,6 +26,19 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Whether a program would have trouble with it.
+    pub(crate) fn is_for_people(self) -> bool {
+        self == Self::Pretty
+    }
+
+    /// The event in one line, without a line feed.
+    pub(crate) fn text(self, event: &mut LogEvent) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.encode(event, false, &mut text);
+        text.pop();
+        text
+    }
+
     /// Appends the event and a line feed.
     pub fn encode(self, event: &mut LogEvent, colour: bool, out: &mut Vec<u8>) {
         match self {

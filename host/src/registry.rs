@@ -20,6 +20,7 @@ pub fn registry() -> Registry {
         .sink::<sinks::ConsoleConfig>("console")
         .sink::<sinks::FileConfig>("file")
         .sink::<sinks::BlackholeConfig>("blackhole")
+        .sink::<sinks::HttpConfig>("http")
         .enrichment_table::<enrichment::FileTableConfig>("file")
         .enrichment_table::<enrichment::MmdbTableConfig>("mmdb")
 }

@@ -13,10 +13,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{
-    backoff::{Backoff, Jitter},
-    beside::ROOM_AFTER,
-};
+use o365_core::backoff::{Backoff, Jitter};
+
+use crate::beside::ROOM_AFTER;
 
 /// First pause after a throttled request; doubles up to the cap. Reference §11.
 const THROTTLE: Backoff = Backoff::secs(30, 300);

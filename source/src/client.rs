@@ -11,9 +11,10 @@ use reqwest::{
 };
 use tokio::time::sleep;
 
+use o365_core::backoff::{Backoff, Jitter};
+
 use crate::{
     auth::{AuthError, Claims, TokenClient},
-    backoff::{Backoff, Jitter},
     budget::Budget,
     error::{ApiError, Class, Operation, chain, tidy},
     network::Timeouts,

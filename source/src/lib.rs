@@ -4,7 +4,6 @@
 mod alarm;
 mod auth;
 mod backfill;
-mod backoff;
 mod beside;
 mod budget;
 mod check;

@@ -13,9 +13,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use o365_core::backoff::Jitter;
+
 use crate::{
     auth::{Credential, TokenClient, TokenSettings},
-    backoff::Jitter,
     beside::{Beside, ROOM_AFTER},
     budget::{Budget, Start},
     client::ApiClient,

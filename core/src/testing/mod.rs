@@ -9,7 +9,7 @@ mod transform;
 use std::sync::Arc;
 
 use bytes::Bytes;
-pub use sink::sink_contract;
+pub use sink::{Refused, sink_contract};
 pub use source::{Collected, collect_source, source_contract};
 pub use transform::transform_contract;
 

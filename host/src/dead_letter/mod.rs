@@ -25,10 +25,10 @@ use std::{
     },
 };
 
+use async_trait::async_trait;
 use folder::Folder;
-
 pub use letter::Letter;
-use o365_core::{Clock, ComponentError, ComponentKey, EventStatus, FailedEvent};
+use o365_core::{Clock, ComponentError, ComponentKey, EventStatus, FailedEvent, KeepRefused, RefusedEvents};
 pub use options::{DeadLetterConfig, FolderOptions};
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -116,6 +116,11 @@ impl DeadLetters {
         }
     }
 
+    /// The place for what a sink's destination refuses.
+    pub fn refused_by(&self, component: ComponentKey) -> RefusedEvents {
+        RefusedEvents::new(RefusedBy(component, self.clone()))
+    }
+
     /// The number of letters written, without a handle: the writer can end.
     pub fn counter(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let count = Arc::clone(&self.count);
@@ -132,6 +137,16 @@ impl DeadLetters {
                 max: folder.max_bytes.0,
             })
         }
+    }
+}
+
+/// A sink, and where its letters go.
+struct RefusedBy(ComponentKey, DeadLetters);
+
+#[async_trait]
+impl KeepRefused for RefusedBy {
+    async fn keep(&self, refused: Vec<FailedEvent>) {
+        self.1.keep(&self.0, refused).await;
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{fmt, sync::atomic::Ordering};
 
-use o365_core::{Account, EventStatus};
+use o365_core::{Account, EventStatus, Traffic};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::{Family, Read, write_all};
 use crate::{
     dead_letter::Usage,
+    sinks::delivery::SinkStats,
     topology::{Meter, Meters, Topology},
 };
 
@@ -42,25 +43,25 @@ const FLOW: &[Read<Meter>] = &[
         Family::counter(
             "component_sent_events",
             COMPONENT,
-            "Events that a source or a transform gave to components that read from it, over all its outputs",
+            "Events that a source or a transform gave to components that read from it, over all its outputs, or that the destination of a sink has taken",
         ),
-        |meter| Some(meter.sent.as_ref()?.events() as f64),
+        |meter| Some(sent(meter)?.events() as f64),
     ),
     (
         Family::counter(
             "component_sent_event_bytes",
             COMPONENT,
-            "Bytes of these events as they are in memory",
+            "Bytes of these events as they are in memory; of a sink, as they are sent",
         ),
-        |meter| Some(meter.sent.as_ref()?.bytes() as f64),
+        |meter| Some(sent(meter)?.bytes() as f64),
     ),
     (
         Family::counter(
             "component_failed_events",
             COMPONENT,
-            "Events that a transform gave up on; they become dead letters",
+            "Events that a transform gave up on, or that the destination of a sink refuses; they become dead letters",
         ),
-        |meter| Some(meter.failed.as_ref()?.load(Ordering::Relaxed) as f64),
+        |meter| Some(failed(meter)? as f64),
     ),
     (
         Family::gauge(
@@ -75,6 +76,61 @@ const FLOW: &[Read<Meter>] = &[
         |meter| Some(meter.input.as_ref()?.waiting().1 as f64),
     ),
 ];
+
+/// What a component has passed on.
+fn sent(meter: &Meter) -> Option<&Traffic> {
+    let of_sink = meter.delivery.as_ref().map(|delivery| &delivery.sent);
+    meter.sent.as_ref().or(of_sink).map(AsRef::as_ref)
+}
+
+fn failed(meter: &Meter) -> Option<u64> {
+    let of_sink = meter.delivery.as_ref().map(|delivery| delivery.refused_events());
+    let of_transform = meter.failed.as_ref().map(|failed| failed.load(Ordering::Relaxed));
+    of_transform.or(of_sink)
+}
+
+const SINK: &[&str] = &["component_id"];
+
+/// Of sinks that make requests.
+const REQUESTS: &[Read<SinkStats>] = &[
+    (
+        Family::counter(
+            "sink_requests",
+            SINK,
+            "Requests that a sink has made, with those that were made again",
+        ),
+        |stats| requests(stats, stats.requests()),
+    ),
+    (
+        Family::counter(
+            "sink_retries",
+            SINK,
+            "Requests that were made again, because the destination did not answer or did not take everything",
+        ),
+        |stats| requests(stats, stats.retries()),
+    ),
+    (
+        Family::gauge(
+            "sink_requests_in_flight",
+            SINK,
+            "Requests that wait for an answer",
+        ),
+        |stats| requests(stats, stats.in_flight()),
+    ),
+    (
+        Family::gauge(
+            "sink_request_limit",
+            SINK,
+            "Requests that may wait for an answer at a time (`request.concurrency`)",
+        ),
+        |stats| requests(stats, stats.limit()),
+    ),
+];
+
+/// A sink that makes no requests has no such number.
+fn requests(stats: &SinkStats, number: u64) -> Option<f64> {
+    (stats.limit() > 0).then_some(number as f64)
+}
 
 const SOURCE: &[&str] = &["component_id"];
 
@@ -134,6 +190,7 @@ const DEAD_LETTER_MAX_BYTES: Family = Family::gauge(
 pub(super) fn families() -> Vec<Family> {
     let mut families: Vec<_> = FLOW.iter().map(|(family, _)| *family).collect();
     families.extend([ENDED, DEAD_LETTERS, DEAD_LETTER_BYTES, DEAD_LETTER_MAX_BYTES]);
+    families.extend(REQUESTS.iter().map(|(family, _)| *family));
     families.extend(ACCOUNT.iter().map(|(family, _)| *family));
     families
 }
@@ -179,6 +236,14 @@ impl Collector for Components {
             })
             .collect();
         write_all(FLOW, encoder, &flow)?;
+        let deliveries: Vec<_> = meters
+            .iter()
+            .filter_map(|meter| {
+                let labels = vec![("component_id", meter.component.as_str())];
+                Some((labels, meter.delivery.as_deref()?))
+            })
+            .collect();
+        write_all(REQUESTS, encoder, &deliveries)?;
         let accounts: Vec<_> = meters
             .iter()
             .filter_map(|meter| Some((meter.component.as_str(), meter.account.as_ref()?)))

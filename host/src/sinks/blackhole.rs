@@ -1,15 +1,17 @@
 //! `type: blackhole`: takes everything and keeps nothing, for tests and measurements.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use o365_core::{
-    ComponentError, ComponentKey, EventBatch, EventStatus, Sink, StreamSink,
+    ComponentError, ComponentKey, EventBatch, EventStatus, RefusedEvents, Sink, StreamSink,
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
 };
 use serde::Deserialize;
 use tracing::info;
+
+use super::delivery::SinkStats;
 
 /// Options of a `blackhole` sink.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -47,8 +49,7 @@ impl SinkConfig for BlackholeConfig {
         Ok(Box::new(Blackhole {
             key: cx.key.clone(),
             print_interval: self.print_interval,
-            events: 0,
-            bytes: 0,
+            stats: cx.services.get().unwrap_or_default(),
         }))
     }
 }
@@ -56,22 +57,22 @@ impl SinkConfig for BlackholeConfig {
 struct Blackhole {
     key: ComponentKey,
     print_interval: Option<Duration>,
-    events: u64,
-    bytes: u64,
+    stats: Arc<SinkStats>,
 }
 
 impl Blackhole {
-    fn take(&mut self, batch: EventBatch) {
-        self.events += batch.len() as u64;
+    fn take(&self, batch: EventBatch) {
+        let (events, mut bytes) = (batch.len() as u64, 0);
         for mut event in batch {
             // Written as any other sink would, so that measurements are honest.
-            self.bytes += event.to_bytes().len() as u64;
+            bytes += event.to_bytes().len() as u64;
             event.finish(EventStatus::Delivered);
         }
+        self.stats.sent.add(events, bytes);
     }
 
     fn report(&self) {
-        info!(sink = %self.key, events = self.events, bytes = self.bytes, "taken so far");
+        info!(sink = %self.key, events = self.stats.sent.events(), bytes = self.stats.sent.bytes(), "taken so far");
     }
 }
 
@@ -80,6 +81,7 @@ impl StreamSink for Blackhole {
     async fn run(
         mut self: Box<Self>,
         mut input: BoxStream<'static, EventBatch>,
+        _refused: RefusedEvents,
     ) -> Result<(), ComponentError> {
         let mut timer = self.print_interval.map(tokio::time::interval);
         loop {
@@ -117,8 +119,7 @@ mod tests {
             Box::new(Blackhole {
                 key: "hole".into(),
                 print_interval: None,
-                events: 0,
-                bytes: 0,
+                stats: Arc::default(),
             }) as Sink
         };
         sink_contract(sink, documents).await;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use o365_core::{
-    ComponentError, EventBatch, EventStatus, LogEvent, Sink, StreamSink, Value,
+    ComponentError, EventBatch, EventStatus, LogEvent, RefusedEvents, Sink, StreamSink, Value,
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
 };
 use vrl::path;
@@ -128,7 +128,11 @@ struct Collect(Collected);
 
 #[async_trait]
 impl StreamSink for Collect {
-    async fn run(self: Box<Self>, mut input: BoxStream<'static, EventBatch>) -> Result<(), ComponentError> {
+    async fn run(
+        self: Box<Self>,
+        mut input: BoxStream<'static, EventBatch>,
+        _refused: RefusedEvents,
+    ) -> Result<(), ComponentError> {
         while let Some(batch) = input.next().await {
             for mut event in batch {
                 self.0.add(&mut event);

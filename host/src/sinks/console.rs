@@ -1,16 +1,17 @@
 //! `type: console`: events on standard output or standard error.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use o365_core::{
-    ComponentError, EventBatch, EventStatus, LogEvent, Sink, StreamSink,
+    ComponentError, EventBatch, EventStatus, LogEvent, RefusedEvents, Sink, StreamSink,
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
 };
 use serde::Deserialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use super::delivery::SinkStats;
 use crate::encoding::Encoding;
 
 /// Options of a `console` sink.
@@ -50,7 +51,7 @@ impl SinkConfig for ConsoleConfig {
         Vec::new()
     }
 
-    async fn build(&self, _cx: &ComponentContext) -> Result<Sink, BuildError> {
+    async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError> {
         let colour = match self.target {
             ConsoleTarget::Stdout => std::io::stdout().is_terminal(),
             ConsoleTarget::Stderr => std::io::stderr().is_terminal(),
@@ -62,6 +63,7 @@ impl SinkConfig for ConsoleConfig {
         Ok(Box::new(Console {
             encoding: self.encoding,
             colour,
+            stats: cx.services.get().unwrap_or_default(),
             writer,
         }))
     }
@@ -70,6 +72,7 @@ impl SinkConfig for ConsoleConfig {
 struct Console {
     encoding: Encoding,
     colour: bool,
+    stats: Arc<SinkStats>,
     writer: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
@@ -78,6 +81,7 @@ impl StreamSink for Console {
     async fn run(
         mut self: Box<Self>,
         mut input: BoxStream<'static, EventBatch>,
+        _refused: RefusedEvents,
     ) -> Result<(), ComponentError> {
         let mut text = Vec::new();
         while let Some(mut batch) = input.next().await {
@@ -88,6 +92,7 @@ impl StreamSink for Console {
             self.write(&text)
                 .await
                 .map_err(|error| format!("writing to the console failed: {error}"))?;
+            self.stats.sent.add(batch.len() as u64, text.len() as u64);
             batch.into_iter().for_each(delivered);
         }
         Ok(())
@@ -107,7 +112,7 @@ fn delivered(event: LogEvent) {
 
 #[cfg(test)]
 mod tests {
-    use o365_core::testing::{sink_contract, tracked_batch};
+    use o365_core::testing::{Refused, sink_contract, tracked_batch};
 
     use super::*;
     use crate::encoding::Codec;
@@ -116,6 +121,7 @@ mod tests {
         Box::new(Console {
             encoding: Encoding { codec: Codec::Json },
             colour: false,
+            stats: Arc::default(),
             writer: Box::new(writer),
         })
     }
@@ -134,7 +140,10 @@ mod tests {
         drop(reader);
         let (batch, status) = tracked_batch(vec!["{\"a\":1}".into()]);
         let result = sink(writer)
-            .run(futures_util::stream::iter([batch]).boxed())
+            .run(
+                futures_util::stream::iter([batch]).boxed(),
+                Refused::default().events(),
+            )
             .await;
         assert!(
             result

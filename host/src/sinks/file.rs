@@ -12,11 +12,12 @@ use chrono::{
 };
 use futures_util::{StreamExt, stream::BoxStream};
 use o365_core::{
-    Clock, ComponentError, EventBatch, EventStatus, Sink, StreamSink,
+    Clock, ComponentError, EventBatch, EventStatus, RefusedEvents, Sink, StreamSink,
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
 };
 use serde::Deserialize;
 
+use super::delivery::SinkStats;
 use crate::{append::Appender, encoding::Encoding, folder::writable};
 
 /// Batches that are written together when they are waiting anyway: one fsync for all of them.
@@ -72,6 +73,7 @@ impl SinkConfig for FileConfig {
             path: self.path.clone(),
             encoding: self.encoding,
             clock: Arc::clone(&cx.clock),
+            stats: cx.services.get().unwrap_or_default(),
             open: None,
         }))
     }
@@ -108,13 +110,18 @@ struct FileSink {
     path: String,
     encoding: Encoding,
     clock: Arc<dyn Clock>,
+    stats: Arc<SinkStats>,
     /// The current file.
     open: Option<(PathBuf, Appender)>,
 }
 
 #[async_trait]
 impl StreamSink for FileSink {
-    async fn run(mut self: Box<Self>, input: BoxStream<'static, EventBatch>) -> Result<(), ComponentError> {
+    async fn run(
+        mut self: Box<Self>,
+        input: BoxStream<'static, EventBatch>,
+        _refused: RefusedEvents,
+    ) -> Result<(), ComponentError> {
         let mut ready = input.ready_chunks(GROUP_BATCHES);
         let mut text = Vec::new();
         while let Some(batches) = ready.next().await {
@@ -139,6 +146,8 @@ impl StreamSink for FileSink {
                         path.display()
                     )
                 })?;
+                let events: usize = group.iter().map(EventBatch::len).sum();
+                self.stats.sent.add(events as u64, text.len() as u64);
                 group
                     .into_iter()
                     .flatten()
@@ -174,7 +183,10 @@ impl FileSink {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use o365_core::{ManualClock, testing::sink_contract};
+    use o365_core::{
+        ManualClock,
+        testing::{Refused, sink_contract},
+    };
 
     use super::*;
 
@@ -191,6 +203,7 @@ mod tests {
             path,
             encoding: Encoding::default(),
             clock: Arc::new(clock),
+            stats: Arc::default(),
             open: None,
         })
     }
@@ -232,7 +245,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let batch: EventBatch = [o365_core::LogEvent::untracked("{}")].into_iter().collect();
         let result = sink(dir.path())
-            .run(futures_util::stream::iter([batch]).boxed())
+            .run(
+                futures_util::stream::iter([batch]).boxed(),
+                Refused::default().events(),
+            )
             .await;
         let error = result.unwrap_err().to_string();
         assert!(error.contains(dir.path().to_str().unwrap()), "{error}");

@@ -3,8 +3,13 @@
 mod blackhole;
 pub mod collect;
 mod console;
+pub mod delivery;
 mod file;
+mod http;
+mod web;
 
 pub use blackhole::BlackholeConfig;
 pub use console::{ConsoleConfig, ConsoleTarget};
 pub use file::FileConfig;
+pub use http::{Framing, HttpConfig, HttpMethod};
+pub use web::{AuthOptions, Compression, TlsOptions};

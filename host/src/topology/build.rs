@@ -302,17 +302,25 @@ impl Builder<'_> {
     async fn sinks(&mut self, receivers: &mut BTreeMap<ComponentKey, BatchReceiver>) {
         let scope = self.scope;
         for (key, (_, config)) in self.wanted(scope.pipeline.sinks.iter()) {
-            let result = config
-                .build(&scope.pipeline.context(key, scope.environment))
-                .await;
+            let mut cx = scope.pipeline.context(key, scope.environment);
+            let meter = self.built.meters.iter().find(|meter| meter.component == *key);
+            if let Some(stats) = meter.and_then(|meter| meter.delivery.clone()) {
+                cx.services = cx.services.with(stats);
+            }
+            let result = config.build(&cx).await;
             let Some(sink) = self.problems.note(key, result) else {
                 continue;
             };
             let input = receivers.remove(key).expect("every sink has a channel");
             let component = key.clone();
-            self.starts(key, move |_| {
+            self.starts(key, move |dead_letters| {
                 use futures_util::StreamExt;
-                Task::of(&component, component.to_string(), sink.run(input.boxed()))
+                let refused = dead_letters.refused_by(component.clone());
+                Task::of(
+                    &component,
+                    component.to_string(),
+                    sink.run(input.boxed(), refused),
+                )
             });
         }
     }

@@ -4,6 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock, atomic::AtomicU64};
 
 use o365_core::{Account, ComponentKey, Traffic};
 
+use crate::sinks::delivery::SinkStats;
+
 /// What a component is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComponentKind {
@@ -41,6 +43,8 @@ pub struct Meter {
     pub sent: Option<Arc<Traffic>>,
     /// Events that it gave up on; only transforms do.
     pub failed: Option<Arc<AtomicU64>>,
+    /// What it has sent out of the pipeline; only sinks have it.
+    pub delivery: Option<Arc<SinkStats>>,
     /// What became of its events; only sources have it.
     pub account: Option<Arc<Account>>,
 }
@@ -56,6 +60,7 @@ impl Meter {
             input: (!is_source).then(Input::default),
             sent: (!is_sink).then(Arc::default),
             failed: (kind == ComponentKind::Transform).then(Arc::default),
+            delivery: is_sink.then(Arc::default),
             account: is_source.then(Arc::default),
         }
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use o365_core::{
     BatchNotifier, ComponentError, ComponentKey, EventBatch, EventMetadata, EventStatus, LogEvent, Origin,
-    Sink, Source, SourceContext, StreamSink,
+    RefusedEvents, Sink, Source, SourceContext, StreamSink,
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig, SourceConfig},
 };
 use vrl::value::ObjectMap;
@@ -111,7 +111,11 @@ impl SinkConfig for Keep {
 
 #[async_trait]
 impl StreamSink for Keep {
-    async fn run(self: Box<Self>, mut input: BoxStream<'static, EventBatch>) -> Result<(), ComponentError> {
+    async fn run(
+        self: Box<Self>,
+        mut input: BoxStream<'static, EventBatch>,
+        _refused: RefusedEvents,
+    ) -> Result<(), ComponentError> {
         while let Some(batch) = input.next().await {
             for event in batch {
                 let copy = event.clone();

@@ -39,8 +39,9 @@ pub(crate) use self::{
     identity::{METADATA_SERVICE, ManagedIdentity, is_link_local},
     secret::{Program, Secret, read_file},
 };
+use o365_core::backoff::{Backoff, Jitter};
+
 use crate::{
-    backoff::{Backoff, Jitter},
     error::{Class, chain, tidy},
     pace::later,
     stats::{Request, RequestOutcome, TenantStats},

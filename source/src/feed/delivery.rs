@@ -13,8 +13,9 @@ use bytes::Bytes;
 use o365_core::{BatchNotifier, EventBatch, EventMetadata, EventStatus, LogEvent, Origin, SourceSender};
 
 use super::{Feed, SLOW, poison};
+use o365_core::backoff::Backoff;
+
 use crate::{
-    backoff::Backoff,
     dedupe::Claim,
     error::{ApiError, Class, SourceError},
     events::{Split, find_id},

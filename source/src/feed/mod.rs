@@ -21,8 +21,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use o365_core::backoff::{Backoff, Jitter};
+
 use crate::{
-    backoff::{Backoff, Jitter},
     client::ApiClient,
     dedupe::InFlight,
     error::{ApiError, Class, SourceError, chain},

@@ -11,8 +11,9 @@ use super::{
     Feed,
     delivery::{BLOB, Outcome, Why, again, lost},
 };
+use o365_core::backoff::Backoff;
+
 use crate::{
-    backoff::Backoff,
     error::{SourceError, chain},
     ledger::{PendingBlob, SetAside, assumed_expiration},
     pace::later,

@@ -110,7 +110,11 @@ struct EndOf(String, Arrived);
 
 #[async_trait]
 impl StreamSink for EndOf {
-    async fn run(self: Box<Self>, mut input: BoxStream<'static, EventBatch>) -> Result<(), ComponentError> {
+    async fn run(
+        self: Box<Self>,
+        mut input: BoxStream<'static, EventBatch>,
+        _refused: RefusedEvents,
+    ) -> Result<(), ComponentError> {
         while let Some(batch) = input.next().await {
             for mut event in batch {
                 let path = format!("{}/{}", String::from_utf8_lossy(&event.to_bytes()), self.0);

@@ -13,8 +13,8 @@ use futures_util::{StreamExt, stream::BoxStream};
 use indexmap::IndexMap;
 use o365_core::{
     BatchNotifier, ComponentError, EventBatch, EventMetadata, EventStatus, Failure, FunctionTransform,
-    LogEvent, OutputBuffer, RunMode, ShutdownTrigger, Sink, Source, SourceContext, StreamSink, SyncTransform,
-    SystemClock, Transform, TransformOutputs,
+    LogEvent, OutputBuffer, RefusedEvents, RunMode, ShutdownTrigger, Sink, Source, SourceContext, StreamSink,
+    SyncTransform, SystemClock, Transform, TransformOutputs,
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig, SourceConfig, TransformConfig},
 };
 
@@ -137,7 +137,11 @@ impl SinkConfig for Record {
 
 #[async_trait]
 impl StreamSink for Record {
-    async fn run(self: Box<Self>, mut input: BoxStream<'static, EventBatch>) -> Result<(), ComponentError> {
+    async fn run(
+        self: Box<Self>,
+        mut input: BoxStream<'static, EventBatch>,
+        _refused: RefusedEvents,
+    ) -> Result<(), ComponentError> {
         if self.hang {
             std::future::pending::<()>().await;
         }

@@ -8,16 +8,16 @@ use std::{
 
 /// A small source of randomness for jitter (splitmix64), shared by reference. Not for secrets.
 #[derive(Debug)]
-pub(crate) struct Jitter(AtomicU64);
+pub struct Jitter(AtomicU64);
 
 impl Jitter {
     /// Different in every process.
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         Self::seeded(RandomState::new().build_hasher().finish())
     }
 
     /// The same sequence for the same seed.
-    pub(crate) fn seeded(seed: u64) -> Self {
+    pub fn seeded(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
@@ -32,7 +32,7 @@ impl Jitter {
     }
 
     /// A duration between `from` and `to`.
-    pub(crate) fn between(&self, from: Duration, to: Duration) -> Duration {
+    pub fn between(&self, from: Duration, to: Duration) -> Duration {
         let unit = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         from + to.saturating_sub(from).mul_f64(unit)
     }
@@ -40,13 +40,16 @@ impl Jitter {
 
 /// Exponential growth from `base` to `cap`, of which a wait takes between a half and all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Backoff {
-    pub(crate) base: Duration,
-    pub(crate) cap: Duration,
+pub struct Backoff {
+    /// The wait after the first failure, at most.
+    pub base: Duration,
+    /// The longest wait.
+    pub cap: Duration,
 }
 
 impl Backoff {
-    pub(crate) const fn secs(base: u64, cap: u64) -> Self {
+    /// From and to so many seconds.
+    pub const fn secs(base: u64, cap: u64) -> Self {
         Self {
             base: Duration::from_secs(base),
             cap: Duration::from_secs(cap),
@@ -55,7 +58,7 @@ impl Backoff {
 
     /// The wait after the `failures`-th failure in a row (from 1). The service's own wish is a lower bound, but not
     /// beyond an hour.
-    pub(crate) fn wait(&self, failures: u32, retry_after: Option<Duration>, jitter: &Jitter) -> Duration {
+    pub fn wait(&self, failures: u32, retry_after: Option<Duration>, jitter: &Jitter) -> Duration {
         let factor = 1_u32 << failures.saturating_sub(1).min(20);
         let full = self.base.saturating_mul(factor).min(self.cap);
         let own = jitter.between(full / 2, full);
