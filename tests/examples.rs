@@ -19,6 +19,8 @@ async fn every_example_is_valid() {
         ("O365_CERTIFICATE", certificate.join("certificate.pem")),
         ("O365_KEY", certificate.join("key-encrypted.pem")),
         ("O365_KEY_PASSPHRASE", "correct-horse".into()),
+        ("O365_CLIENT_SECRET", "any".into()),
+        ("ES_API_KEY", "id:key".into()),
         ("RECORDS", home.path().join("records.ndjson")),
     ];
     let mut seen = 0;

@@ -232,7 +232,7 @@ impl TransformConfig for Arc<dyn TransformConfig> {
 
 /// The configuration of a sink.
 #[async_trait]
-pub trait SinkConfig: Debug + Send + Sync {
+pub trait SinkConfig: Any + Debug + Send + Sync {
     /// What this sink is.
     fn describe(&self) -> Description;
 

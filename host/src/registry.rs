@@ -21,6 +21,7 @@ pub fn registry() -> Registry {
         .sink::<sinks::FileConfig>("file")
         .sink::<sinks::BlackholeConfig>("blackhole")
         .sink::<sinks::HttpConfig>("http")
+        .sink::<sinks::ElasticsearchConfig>("elasticsearch")
         .enrichment_table::<enrichment::FileTableConfig>("file")
         .enrichment_table::<enrichment::MmdbTableConfig>("mmdb")
 }

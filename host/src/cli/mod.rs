@@ -9,6 +9,7 @@ mod reload;
 mod replay;
 mod report;
 mod run;
+mod setup;
 mod signals;
 mod simulate;
 mod state;
@@ -69,6 +70,8 @@ enum Command {
     Validate(validate::Args),
     /// Asks the tenants of a configuration what a collection needs, and says what to repair. Changes nothing.
     Check(check::Args),
+    /// Prepares what a sink writes to: an index template.
+    Setup(setup::Args),
     /// Tests the transforms of a configuration, with its `tests` and with fixture files: exits with 1 if anything is not as
     /// expected.
     Test(test::Args),
@@ -146,6 +149,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Replay(args) => replay::replay(args).await,
             Command::Validate(args) => validate::validate(args).await,
             Command::Check(args) => check::check(args).await,
+            Command::Setup(args) => setup::setup(args).await,
             Command::Test(args) => test::test(args).await,
             Command::Transform(args) => transform::transform(args).await,
             Command::Demo(args) => demo::demo(args).await,

@@ -1,0 +1,150 @@
+//! Reads a few texts of a JSON document in one pass, without building the document.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The texts and numbers that stand at these paths of a JSON object, in their order. What is missing, or of another kind, is
+/// `None`.
+pub(super) fn texts<const N: usize>(
+    document: &[u8],
+    paths: [&[String]; N],
+) -> Result<[Option<String>; N], serde_json::Error> {
+    let mut found = [const { None }; N];
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    deserializer.deserialize_map(Look {
+        paths: &paths,
+        here: [true; N],
+        depth: 0,
+        found: &mut found,
+    })?;
+    deserializer.end()?;
+    Ok(found)
+}
+
+struct Look<'l, const N: usize> {
+    paths: &'l [&'l [String]; N],
+    /// Which of the paths lead through here.
+    here: [bool; N],
+    depth: usize,
+    found: &'l mut [Option<String>; N],
+}
+
+impl<const N: usize> Look<'_, N> {
+    fn keep(self, text: impl ToString) {
+        for (at, path) in self.paths.iter().enumerate() {
+            if self.here[at] && path.len() == self.depth {
+                self.found[at] = Some(text.to_string());
+            }
+        }
+    }
+}
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Look<'_, N> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for Look<'_, N> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(here) = map.next_key_seed(Key(&self))? {
+            if here.contains(&true) {
+                map.next_value_seed(Look {
+                    paths: self.paths,
+                    here,
+                    depth: self.depth + 1,
+                    found: &mut *self.found,
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.keep(text);
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        self.keep(number);
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.keep(number);
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Which paths go on with a key.
+struct Key<'k, 'l, const N: usize>(&'k Look<'l, N>);
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Key<'_, '_, N> {
+    type Value = [bool; N];
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<[bool; N], D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<const N: usize> Visitor<'_> for Key<'_, '_, N> {
+    type Value = [bool; N];
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<[bool; N], E> {
+        let look = self.0;
+        Ok(std::array::from_fn(|at| {
+            look.here[at] && look.paths[at].get(look.depth).is_some_and(|part| part == key)
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_texts_and_numbers_and_nothing_else() {
+        let path = |text: &str| -> Vec<String> { text.split('.').map(str::to_owned).collect() };
+        let (id, deep, time) = (path("event.id"), path("a.b.c"), path("@timestamp"));
+        let find = |document: &str| texts(document.as_bytes(), [&id, &deep, &time]);
+        let found =
+            find(r#"{"x":[1,{"id":2}],"event":{"id":"e","action":null},"a":{"b":{"c":7}},"@timestamp":"t"}"#);
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(found.unwrap(), [some("e"), some("7"), some("t")]);
+        let found = find(r#"{"event":{"id":["e"]},"a":{"b":1.5},"@timestamp":true,"id":"no"}"#);
+        assert_eq!(found.unwrap(), [None, None, None]);
+        for bad in ["", "[]", "1", "{\"a\":", "{} {}"] {
+            assert!(find(bad).is_err(), "{bad}");
+        }
+    }
+}

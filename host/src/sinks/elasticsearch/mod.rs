@@ -1,0 +1,160 @@
+//! `type: elasticsearch`: the bulk API of Elasticsearch and OpenSearch, into data streams or indices.
+
+mod bulk;
+mod hosts;
+mod lookup;
+mod options;
+mod product;
+mod setup;
+mod target;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use o365_core::{
+    ComponentError, Failure, LogEvent, Sink,
+    config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
+};
+use options::ApiVersion;
+pub use options::ElasticsearchConfig;
+use reqwest::Method;
+pub use setup::Setup;
+
+use self::{hosts::Hosts, product::Product, target::Target};
+use super::{
+    delivery::{Answer, Delivery, Destination, Encoded, SinkStats},
+    web::{self, Said, Web},
+};
+use crate::encoding::Codec;
+
+/// Only what [`bulk`] reads: an answer of a thousand items is some kilobytes with it.
+const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,\
+                    items.*.error.caused_by.reason";
+
+#[async_trait]
+impl SinkConfig for ElasticsearchConfig {
+    fn describe(&self) -> Description {
+        Description {
+            component_type: "elasticsearch",
+            summary: "stores events in Elasticsearch or OpenSearch".to_owned(),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn files_to_watch(&self) -> Vec<std::path::PathBuf> {
+        self.tls.ca_file.iter().cloned().collect()
+    }
+
+    fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
+        self.destination(cx).err().unwrap_or_default()
+    }
+
+    async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError> {
+        Ok(Box::new(Delivery {
+            key: cx.key.clone(),
+            destination: self.destination(cx)?,
+            batch: self.batch,
+            request: self.request,
+            healthcheck: self.healthcheck,
+            stats: cx.services.get::<SinkStats>().unwrap_or_default(),
+        }))
+    }
+
+    async fn healthcheck(&self, cx: &ComponentContext) -> Result<String, ComponentError> {
+        let destination = self.destination(cx).map_err(|problems| BuildError { problems })?;
+        destination.check().await
+    }
+}
+
+/// See [`Destination`].
+#[derive(Debug)]
+struct Elasticsearch {
+    web: Web,
+    hosts: Hosts,
+    target: Target,
+    version: ApiVersion,
+}
+
+#[async_trait]
+impl Destination for Elasticsearch {
+    fn encode(&self, event: &mut LogEvent) -> Result<Encoded, Failure> {
+        let document = Codec::Json.text(event);
+        let mut body = self.target.action(&document)?;
+        body.push(b'\n');
+        body.extend_from_slice(&document);
+        Ok(Encoded::new(body))
+    }
+
+    async fn deliver(&self, events: &[Encoded]) -> Answer {
+        let size = events.iter().map(|event| event.body.len() + 1).sum();
+        let mut body = Vec::with_capacity(size);
+        for event in events {
+            body.extend_from_slice(&event.body);
+            body.push(b'\n');
+        }
+        match self.send(body).await {
+            Ok(said) if said.status.is_success() => bulk::answer(&said),
+            Ok(said) => said.answer(events.len()),
+            Err(reason) => Answer::again(reason),
+        }
+    }
+
+    async fn check(&self) -> Result<String, ComponentError> {
+        if self.version == ApiVersion::Auto {
+            Ok(self.product().await?.to_string())
+        } else {
+            Ok("not asked, because `api_version` is set".to_owned())
+        }
+    }
+}
+
+impl Elasticsearch {
+    async fn send(&self, body: Vec<u8>) -> Result<Said, String> {
+        self.request(Method::POST, BULK, Some(("application/x-ndjson", body)))
+            .await
+    }
+
+    /// Asks one host after the other, until one answers. What has arrived at two of them has the same id.
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        mut body: Option<(&'static str, Vec<u8>)>,
+    ) -> Result<Said, String> {
+        let mut failed = String::new();
+        for left in (0..self.hosts.len()).rev() {
+            let turn = self.hosts.turn();
+            let body = if left == 0 { body.take() } else { body.clone() };
+            let said = match body {
+                Some((content_type, body)) => {
+                    self.web
+                        .send(method.clone(), turn.url(path)?, content_type, body)
+                        .await
+                }
+                None => self.web.ask(method.clone(), turn.url(path)?).await,
+            };
+            match said {
+                Ok(said) => {
+                    // These are from something before the host, which is not there itself.
+                    if !matches!(said.status.as_u16(), 502..=504) {
+                        turn.answered();
+                    }
+                    return Ok(said);
+                }
+                Err(reason) => failed = format!("{}: {reason}", turn.host()),
+            }
+        }
+        Err(failed)
+    }
+
+    /// What answers, and which version of it.
+    async fn product(&self) -> Result<Product, ComponentError> {
+        let said = self.request(Method::GET, "", None).await?;
+        if !said.status.is_success() {
+            let hint = "or set `api_version`, if this login may write but not look";
+            return Err(format!("{}; {}, {hint}", said.reason(), web::advice(said.status)).into());
+        }
+        Product::read(&said.body)
+    }
+}
