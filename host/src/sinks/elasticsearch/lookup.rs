@@ -29,7 +29,7 @@ struct Look<'l, const N: usize> {
 }
 
 impl<const N: usize> Look<'_, N> {
-    fn keep(self, text: impl ToString) {
+    fn keep(self, text: &(impl ToString + ?Sized)) {
         for (at, path) in self.paths.iter().enumerate() {
             if self.here[at] && path.len() == self.depth {
                 self.found[at] = Some(text.to_string());
@@ -80,12 +80,12 @@ impl<'de, const N: usize> Visitor<'de> for Look<'_, N> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.keep(number);
+        self.keep(&number);
         Ok(())
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.keep(number);
+        self.keep(&number);
         Ok(())
     }
 

@@ -235,7 +235,7 @@ impl ElasticsearchConfig {
                     urls.push(url);
                 }
                 Ok(_) => {
-                    found(Problem::new("endpoints", format!("`{text}` has a query")).hint("leave it out"))
+                    found(Problem::new("endpoints", format!("`{text}` has a query")).hint("leave it out"));
                 }
                 Err(problem) => found(problem),
             }

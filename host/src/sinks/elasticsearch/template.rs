@@ -91,7 +91,8 @@ pub(super) fn covers(there: &Value, ours: &Value) -> bool {
             there.len() == ours.len() && there.iter().zip(ours).all(|(there, ours)| covers(there, ours))
         }
         // Settings come back as texts.
-        (Value::String(there), ours) if !ours.is_string() => *there == ours.to_string(),
+        (Value::String(there), Value::Number(ours)) => ours.to_string() == there.as_str(),
+        (Value::String(there), Value::Bool(ours)) => there.parse() == Ok(*ours),
         _ => there == ours,
     }
 }
