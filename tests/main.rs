@@ -41,6 +41,7 @@ mod swap;
 mod tables;
 mod test;
 mod top;
+mod traces;
 mod transform;
 mod unit_tests;
 mod vector;

@@ -15,6 +15,7 @@ mod sink;
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 mod traffic;
 mod transform;
 
@@ -28,6 +29,7 @@ pub use secret::SensitiveString;
 pub use shutdown::{ShutdownSignal, ShutdownTrigger};
 pub use sink::{Sink, StreamSink};
 pub use source::{RunMode, Source, SourceContext, SourceSender};
+pub use trace::TRACE_TARGET;
 pub use traffic::Traffic;
 pub use transform::{
     FailedEvent, Failure, FunctionTransform, OutputBuffer, SyncTransform, TaskTransform, Transform,

@@ -17,6 +17,7 @@ use crate::{
     config::{self, ApiConfig, Config, ConfigErrors, ConfigProblem},
     dead_letter::{FolderOptions, Target},
     registry::registry,
+    telemetry::TelemetryConfig,
     topology::{BuildFailure, Environment, Pipeline, Place, Plan, PlanProblem, plan},
     unit_tests::{self, TestProblem, UnitTest, prepare::Prepared},
     wasm::{Slot, WasmConfig, WasmEngine},
@@ -28,6 +29,7 @@ pub(super) struct Loaded {
     pub(super) pipeline: Pipeline,
     pub(super) grace: Duration,
     pub(super) api: ApiConfig,
+    pub(super) telemetry: TelemetryConfig,
 }
 
 /// Reads a configuration file; nothing is built yet.
@@ -38,6 +40,13 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
         let hint = Some("leave it out, or set one");
         let problem = config.locate_path("api.token", "the token is empty", hint);
         return Err(render(&ConfigErrors::from_problems(vec![problem])));
+    }
+    let problems = config.telemetry.problems();
+    if !problems.is_empty() {
+        let problems = problems
+            .iter()
+            .map(|(path, message)| config.locate_path(path, message, None));
+        return Err(render(&ConfigErrors::from_problems(problems.collect())));
     }
     let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
     let pipeline = Pipeline {
@@ -62,6 +71,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     Ok(Loaded {
         grace: config.shutdown_grace,
         api: config.api.clone(),
+        telemetry: config.telemetry.clone(),
         config,
         pipeline,
     })

@@ -10,6 +10,7 @@ use crate::{
     api,
     dead_letter::Target,
     metrics::{Metrics, MetricsFile},
+    telemetry::Traces,
     topology, wasm,
 };
 
@@ -45,6 +46,7 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let dead_letters = Target::Folder(letters_folder.clone());
     let data_dir = loaded.pipeline.data_dir.clone();
     let environment = pipeline::environment(Some(&data_dir), mode, shutdown.signal(), dead_letters)?;
+    let traces = Traces::start(&loaded.telemetry).await?;
     // First, so that nothing begins if it cannot be shown.
     let api = if loaded.api.enabled {
         Some(api::bind(&loaded.api).await?)
@@ -61,12 +63,16 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
         .map(|(key, config)| (key.clone(), config.stats.clone()))
         .collect();
     let slots = loaded.slots();
-    let metrics = Arc::new(Metrics::new(
+    let mut metrics = Metrics::new(
         &topology,
         audits.clone(),
         slots.clone(),
         Arc::clone(&environment.clock),
-    ));
+    );
+    if let Some(traces) = &traces {
+        metrics.add_traces(traces.counts());
+    }
+    let metrics = Arc::new(metrics);
     let api = api.map(|bound| {
         bound.serve(api::Shown {
             metrics: Arc::clone(&metrics),
@@ -91,6 +97,9 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let finished = tokio::task::spawn_blocking(move || slots.iter().for_each(|slot| slot.finish()));
     if let Err(error) = finished.await {
         warn!(%error, "a shadow run did not finish");
+    }
+    if let Some(traces) = traces {
+        traces.stop().await;
     }
     metrics.ended(ended.is_ok());
     if let Some(file) = &file {

@@ -11,6 +11,7 @@ mod family;
 mod file;
 mod process;
 mod topology;
+mod traces;
 
 use std::sync::Arc;
 
@@ -18,9 +19,9 @@ use o365_core::{Clock, ComponentKey};
 use o365_source::Stats;
 use prometheus_client::registry::Registry;
 
-use self::{audit::Audits, components::Slots, process::Process, topology::Components};
+use self::{audit::Audits, components::Slots, process::Process, topology::Components, traces::Spans};
 pub use self::{family::Family, file::MetricsFile};
-use crate::{topology::Topology, wasm::Slot};
+use crate::{telemetry::TraceCounts, topology::Topology, wasm::Slot};
 
 /// What every name begins with.
 const PREFIX: &str = "o365";
@@ -51,6 +52,11 @@ impl Metrics {
         Self { registry, process }
     }
 
+    /// Also of traces that are exported.
+    pub fn add_traces(&mut self, counts: Arc<TraceCounts>) {
+        self.registry.register_collector(Box::new(Spans(counts)));
+    }
+
     /// The run has ended.
     pub fn ended(&self, success: bool) {
         self.process.ended(success);
@@ -70,6 +76,7 @@ impl Metrics {
         families.extend(topology::families());
         families.extend(components::families());
         families.extend(audit::families());
+        families.extend(traces::families());
         families
     }
 }

@@ -14,6 +14,7 @@ use super::{
     meter::Meters,
     run::{Task, Topology},
     stage::{self, StageOutputs},
+    trace,
 };
 use crate::{
     dead_letter::{DeadLetters, Target},
@@ -171,7 +172,7 @@ pub async fn build(
     }
     for (key, sink) in sinks {
         let input = receivers.remove(&key).expect("every sink has a channel");
-        tasks.push(Task::new(key, run_sink(sink, input)));
+        tasks.push(Task::new(key.clone(), run_sink(key, sink, input)));
     }
     // Only the components keep senders, so that a stage ends when its last upstream has ended.
     drop(senders);
@@ -289,7 +290,8 @@ async fn run_pump(mut receiver: BatchReceiver, fanout: Fanout) -> Result<(), Com
     Ok(())
 }
 
-async fn run_sink(sink: Sink, input: BatchReceiver) -> Result<(), ComponentError> {
+async fn run_sink(key: ComponentKey, sink: Sink, input: BatchReceiver) -> Result<(), ComponentError> {
     use futures_util::StreamExt;
+    let input = input.map(move |batch| trace::deliver(&key, batch));
     sink.run(input.boxed()).await
 }

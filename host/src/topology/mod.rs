@@ -15,6 +15,7 @@ mod run;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::{path::PathBuf, sync::Arc};
 

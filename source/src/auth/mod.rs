@@ -29,6 +29,7 @@ use std::{
 use chrono::TimeDelta;
 use o365_core::{Clock, SensitiveString};
 use tokio::{sync::Semaphore, time::Instant};
+use tracing::Instrument;
 use url::Url;
 
 pub use self::certificate::CertificateAlgorithm;
@@ -44,7 +45,7 @@ use crate::{
     error::{Class, chain, tidy},
     pace::later,
     stats::{Request, RequestOutcome, TenantStats},
-    telemetry,
+    telemetry, trace,
     types::TenantId,
 };
 
@@ -238,7 +239,13 @@ impl TokenClient {
 
     async fn ask(&self) -> Result<Token, Arc<AuthError>> {
         let asked_at = Instant::now();
-        let answer = self.request().await;
+        let span = trace::request(Request::Token, "POST", &self.endpoint, 0);
+        let answer = self.request().instrument(span.clone()).await;
+        match &answer {
+            Ok(_) => trace::answered(&span, Some(200), None),
+            Err(error) => trace::answered(&span, error.status(), Some(error.class())),
+        }
+        drop(span);
         let mut state = self.state();
         match answer {
             Ok(answer) => {

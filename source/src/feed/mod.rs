@@ -21,6 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::delivery::Outcome;
 use crate::{
     backoff::{Backoff, Jitter},
     client::ApiClient,

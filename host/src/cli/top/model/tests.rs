@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "what is compared are counts, whole numbers")]
+
 use std::time::Duration;
 
 use chrono::DateTime;
