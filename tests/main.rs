@@ -30,6 +30,7 @@ mod hostile;
 mod kill;
 mod kills;
 mod kit;
+mod logs;
 mod memory;
 mod once;
 mod refused;

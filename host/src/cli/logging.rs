@@ -8,7 +8,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, filter::ParseError, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
 
-use crate::telemetry;
+use crate::{telemetry, topology::COMPONENT_TARGET};
 
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,12 +25,19 @@ const QUIET: &str =
     "cranelift_codegen=warn,cranelift_frontend=warn,regalloc2=warn,wasmtime=info,wasmtime_cranelift=warn";
 
 pub(super) fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
+    // Machines get the component of each line; people see from the line what it is of.
+    let component = match format {
+        LogFormat::Text => "off",
+        LogFormat::Json => "error",
+    };
     // Traces are not for the log, at any level.
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter},{TRACE_TARGET}=off"))?;
+    let filter = EnvFilter::try_new(format!(
+        "{QUIET},{filter},{TRACE_TARGET}=off,{COMPONENT_TARGET}={component}"
+    ))?;
     let lines = fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
     let lines = match format {
         LogFormat::Text => lines.with_target(false).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     registry()
         .with(telemetry::layer())

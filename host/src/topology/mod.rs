@@ -28,6 +28,7 @@ use o365_core::{
     config::{SinkConfig, SourceConfig, TransformConfig},
 };
 pub use plan::{Place, Plan, PlanProblem, plan};
+pub(crate) use run::COMPONENT_TARGET;
 pub use run::{RunError, Topology};
 
 use crate::{enrichment::TableConfig, time_zone::DefaultTimeZone};

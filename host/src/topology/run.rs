@@ -5,10 +5,13 @@ use std::{fmt, time::Duration};
 use futures_util::future::BoxFuture;
 use o365_core::{ComponentError, ShutdownTrigger};
 use tokio::task::{Id, JoinSet};
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, error_span, info, warn};
 
 use super::meter::Meter;
 use crate::dead_letter::{DeadLetters, Usage};
+
+/// Target of the spans that give lines of a log the name of a component. The log decides whether it shows them.
+pub(crate) const COMPONENT_TARGET: &str = "o365_component";
 
 /// A component's future and its name.
 pub(super) struct Task {
@@ -138,7 +141,9 @@ struct Running {
 
 impl Running {
     fn spawn(&mut self, task: Task) {
-        let id = self.set.spawn(task.future).id();
+        // Whatever it logs has its name.
+        let name = error_span!(target: COMPONENT_TARGET, "component", component_id = task.name);
+        let id = self.set.spawn(task.future.instrument(name)).id();
         self.names.push((id, task.name));
     }
 

@@ -16,6 +16,7 @@ use o365_core::{
     Transform, TransformOutputs,
 };
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use super::{fanout::Fanout, trace};
 use crate::dead_letter::DeadLetters;
@@ -138,8 +139,9 @@ fn spawn(
 ) -> std::io::Result<Worker> {
     let (input, mut batches) = mpsc::channel::<EventBatch>(WORKER_QUEUE);
     let (results, output) = mpsc::channel(WORKER_QUEUE);
-    let (names, owner) = (names.to_vec(), key.clone());
+    let (names, owner, component) = (names.to_vec(), key.clone(), Span::current());
     let work = move || {
+        let _component = component.enter();
         while let Some(batch) = batches.blocking_recv() {
             let mut outputs = TransformOutputs::new(names.iter().cloned());
             let span = trace::transform(&owner, &batch);
