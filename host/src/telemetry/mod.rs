@@ -1,8 +1,8 @@
 //! Traces for OpenTelemetry.
 //!
 //! Sources and the topology make spans of `tracing` with the target [`TRACE_TARGET`]. Here they become spans of
-//! OpenTelemetry, if a configuration says so: [`layer`] is part of the subscriber from the start, since logging begins before a
-//! configuration is read, and lets nothing through until [`Traces::start`]. Until then a span costs what a log line costs whose
+//! OpenTelemetry, if a configuration says so: `layer` is part of the subscriber from the start, since logging begins before a
+//! configuration is read, and lets nothing through until `Traces::start`. Until then a span costs what a log line costs whose
 //! level is off.
 //!
 //! ```text
