@@ -149,10 +149,9 @@ async fn inspect_and_validate_say_the_same_about_what_does_not_run() {
             importing(&wasi),
             Value::Null,
             &[
-                "it imports `wasi:cli/environment@0.2.3`, `wasi:io/streams@0.2.3`, which the host does not offer: it grants \
-               no WASI yet",
+                "it imports `wasi:cli/environment@0.2.3`, `wasi:io/streams@0.2.3`, parts of WASI that are not granted to it",
             ],
-            "wasm32-unknown-unknown instead of wasm32-wasip2",
+            "give the transform `wasi: {}`, or the command `--wasi`. Or build it without WASI",
         ),
         (
             "something else is imported",
