@@ -103,16 +103,32 @@ function outcome(status) {
   return ["Failed", "Failure", "False"].includes(status) ? "failure" : "unknown";
 }
 
-/** The address without the port that some services add: `203.0.113.7:51234`, `[2001:db8::1]:443`. */
+/**
+ * The address without the port that some services add: `203.0.113.7:51234`, `[2001:db8::1]:443`. An IPv4 address that is written as
+ * one of IPv6 is one of IPv4.
+ */
 export function address(value) {
   const text = string(value)?.trim() ?? "";
-  const [, v6] = /^\[([0-9a-fA-F:.]+)\](?::\d+)?$/.exec(text) ?? [];
-  if (v6 !== undefined) {
-    return v6;
+  const withPort = /^(?:\[([^\]]*:[^\]]*)\]|([0-9.]+)):[0-9]+$/.exec(text);
+  const host = withPort ? (withPort[1] ?? withPort[2]) : text.replace(/^\[|\]$/g, "");
+  if (/^(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}$/.test(host)) {
+    return host.split(".").every((part) => Number(part) <= 255) ? host : undefined;
   }
-  const [, v4] = /^(\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?$/.exec(text) ?? [];
-  if (v4 !== undefined) {
-    return v4.split(".").every((part) => Number(part) <= 255) ? v4 : undefined;
+  if (!/^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(host)) {
+    return undefined;
   }
-  return /^[0-9a-fA-F]*:[0-9a-fA-F:.]*$/.test(text) && text.split(":").length > 2 ? text : undefined;
+  let v6;
+  try {
+    // Checks it, and writes it as everybody does.
+    v6 = new URL(`http://[${host}]`).hostname.slice(1, -1);
+  } catch {
+    return undefined;
+  }
+  const [, ...halves] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(v6) ?? [];
+  return halves.length === 0 ? v6 : halves.flatMap(bytes).join(".");
+}
+
+function bytes(half) {
+  const number = Number.parseInt(half, 16);
+  return [number >> 8, number & 255];
 }

@@ -28,6 +28,12 @@ test("an address has no port", () => {
   assert.equal(address("203.0.113.7"), "203.0.113.7");
   assert.equal(address("[2001:db8::1]:443"), "2001:db8::1");
   assert.equal(address("2001:db8::1"), "2001:db8::1");
+  assert.equal(address("2001:DB8:0:0::1"), "2001:db8::1");
+  assert.equal(address("::ffff:203.0.113.7"), "203.0.113.7");
+  assert.equal(address("[203.0.113.7]"), "203.0.113.7");
+  assert.equal(address("[203.0.113.7]:443"), undefined);
+  assert.equal(address("fe80::1%eth0"), undefined);
+  assert.equal(address("010.0.113.7"), undefined);
   assert.equal(address("999.0.113.7"), undefined);
   assert.equal(address("<null>"), undefined);
 });

@@ -6,6 +6,7 @@ unittest tests it without WebAssembly. `component.py` is the shell.
 
 import ipaddress
 import json
+import re
 from dataclasses import dataclass, field
 
 # What the component says of itself.
@@ -104,13 +105,20 @@ def _present(**members: str | None) -> dict[str, str]:
 
 
 def address(text: str | None) -> str | None:
-    """The address without the port that some services add: `203.0.113.7:51234`, `[2001:db8::1]:443`."""
+    """The address without the port that some services add: `203.0.113.7:51234`, `[2001:db8::1]:443`.
+
+    An IPv4 address that is written as one of IPv6 is one of IPv4.
+    """
     text = (text or "").strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
+    with_port = re.fullmatch(r"(?:\[([^\]]*:[^\]]*)\]|([0-9.]+)):[0-9]+", text)
+    host = with_port[1] or with_port[2] if with_port else text.removeprefix("[").removesuffix("]")
     try:
-        return str(ipaddress.ip_address(text))
+        found = ipaddress.ip_address(host)
     except ValueError:
         return None
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.scope_id is not None:
+            # It means something on one machine only.
+            return None
+        found = found.ipv4_mapped or found
+    return str(found)
