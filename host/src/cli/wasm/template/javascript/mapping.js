@@ -109,7 +109,10 @@ function outcome(status) {
  */
 export function address(value) {
   const text = string(value)?.trim() ?? "";
-  const withPort = /^(?:\[([^\]]*:[^\]]*)\]|([0-9.]+)):[0-9]+$/.exec(text);
+  const withPort = /^(?:\[([^\]]*:[^\]]*)\]|([0-9.]+)):([0-9]+)$/.exec(text);
+  if (withPort && Number(withPort[3]) > 65535) {
+    return undefined;
+  }
   const host = withPort ? (withPort[1] ?? withPort[2]) : text.replace(/^\[|\]$/g, "");
   if (/^(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}$/.test(host)) {
     return host.split(".").every((part) => Number(part) <= 255) ? host : undefined;

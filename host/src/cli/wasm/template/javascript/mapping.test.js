@@ -32,6 +32,7 @@ test("an address has no port", () => {
   assert.equal(address("::ffff:203.0.113.7"), "203.0.113.7");
   assert.equal(address("[203.0.113.7]"), "203.0.113.7");
   assert.equal(address("[203.0.113.7]:443"), undefined);
+  assert.equal(address("203.0.113.7:99999"), undefined);
   assert.equal(address("fe80::1%eth0"), undefined);
   assert.equal(address("010.0.113.7"), undefined);
   assert.equal(address("999.0.113.7"), undefined);

@@ -110,7 +110,9 @@ def address(text: str | None) -> str | None:
     An IPv4 address that is written as one of IPv6 is one of IPv4.
     """
     text = (text or "").strip()
-    with_port = re.fullmatch(r"(?:\[([^\]]*:[^\]]*)\]|([0-9.]+)):[0-9]+", text)
+    with_port = re.fullmatch(r"(?:\[([^\]]*:[^\]]*)\]|([0-9.]+)):([0-9]{1,5})", text)
+    if with_port and int(with_port[3]) > 65535:
+        return None
     host = with_port[1] or with_port[2] if with_port else text.removeprefix("[").removesuffix("]")
     try:
         found = ipaddress.ip_address(host)

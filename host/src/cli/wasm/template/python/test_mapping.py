@@ -30,6 +30,7 @@ class TestMapping(unittest.TestCase):
         self.assertEqual(address("::ffff:203.0.113.7"), "203.0.113.7")
         self.assertEqual(address("[203.0.113.7]"), "203.0.113.7")
         self.assertIsNone(address("[203.0.113.7]:443"))
+        self.assertIsNone(address("203.0.113.7:99999"))
         self.assertIsNone(address("fe80::1%eth0"))
         self.assertIsNone(address("010.0.113.7"))
         self.assertIsNone(address("<null>"))

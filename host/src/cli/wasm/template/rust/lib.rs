@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(address("[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));
         assert_eq!(address("::ffff:203.0.113.7").as_deref(), Some("203.0.113.7"));
         assert_eq!(address("[203.0.113.7]").as_deref(), Some("203.0.113.7"));
-        for text in ["[203.0.113.7]:443", "fe80::1%eth0", "010.0.113.7", "<null>"] {
+        for text in ["[203.0.113.7]:443", "203.0.113.7:99999", "fe80::1%eth0", "010.0.113.7", "<null>"] {
             assert_eq!(address(text), None, "{text}");
         }
     }
