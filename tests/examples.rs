@@ -16,10 +16,7 @@ async fn every_example_is_valid() {
             "O365_APPLICATION_ID",
             "11111111-2222-3333-4444-555555555555".into(),
         ),
-        (
-            "O365_TENANT_ID",
-            "22222222-2222-3333-4444-555555555555".into(),
-        ),
+        ("O365_TENANT_ID", "22222222-2222-3333-4444-555555555555".into()),
         ("O365_CLIENT_SECRET", "correct-horse".into()),
         ("HEC_TOKEN", "correct-horse".into()),
         ("VECTOR_PASSWORD", "correct-horse".into()),
