@@ -27,12 +27,14 @@ mod faults;
 mod golden;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod http;
 mod kill;
 mod kills;
 mod kit;
 mod logs;
 mod memory;
 mod once;
+mod proxy;
 mod refused;
 #[cfg(unix)]
 mod reload;

@@ -69,7 +69,7 @@ fn span(what: &str, key: &ComponentKey, batch: &EventBatch) -> Span {
 mod tests {
     use std::{
         fmt::Debug,
-        sync::{Arc, Mutex},
+        sync::{Arc, Mutex, Once},
     };
 
     use o365_core::{EventMetadata, EventStatus, LogEvent};
@@ -144,6 +144,10 @@ mod tests {
     }
 
     fn traced(test: impl FnOnce(&Journal)) {
+        // Other tests reach the same spans on threads without a subscriber, and which spans are wanted is remembered for all
+        // threads: somebody always wants them here.
+        static WANTED: Once = Once::new();
+        WANTED.call_once(|| tracing::subscriber::set_global_default(registry()).unwrap());
         let journal = Journal::default();
         with_default(registry().with(journal.clone()), || test(&journal));
     }
