@@ -144,10 +144,12 @@ async fn a_server_that_is_cut_off_and_goes_down_gets_every_event() {
     assert!(twice <= cut * 200, "{twice} of {cut} connections");
 }
 
-/// The same work with a blackhole and with a server that answers after 10 ms: the sink is not what limits.
+/// The same work with a blackhole and with a server that answers after 10 ms: the sink is not what limits. Measures, so it
+/// runs alone: `cargo test -p o365-host --test end_to_end -- --ignored --nocapture slow_server`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, and must run alone"]
 async fn a_slow_server_is_no_slow_sink() {
-    let events = events(200_000);
+    let events = events(1_000_000);
     let dir = tempfile::tempdir().unwrap();
     let mut rates = Vec::new();
     for _ in 0..3 {
@@ -175,7 +177,7 @@ async fn a_slow_server_is_no_slow_sink() {
         "{blackhole:.0} events/s into a blackhole, {http:.0} events/s to a server with 10 ms, {:.2}",
         http / blackhole
     );
-    // The server of this test works beside the program on the same cores; one request at a time would allow 100,000 events/s at
-    // most, with 1,000 events each, and 10,000 with 100.
-    assert!(http > blackhole / 4.0, "{http:.0} of {blackhole:.0}");
+    // One request at a time would allow 1,000 events in a bit more than 10 ms. The server of this test reads every event, beside
+    // the program on the same cores.
+    assert!(http > 1_000.0 / 0.010, "{http:.0} of {blackhole:.0}");
 }
