@@ -24,6 +24,7 @@ mod demo;
 mod detections;
 mod examples;
 mod faults;
+mod files;
 mod golden;
 #[cfg(target_os = "linux")]
 mod hostile;

@@ -13,3 +13,5 @@ pub use console::{ConsoleConfig, ConsoleTarget};
 pub use file::FileConfig;
 pub use http::{Framing, HttpConfig, HttpMethod};
 pub use web::{AuthOptions, Compression, TlsOptions};
+
+pub use crate::append::Rotation;
