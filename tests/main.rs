@@ -24,14 +24,18 @@ mod demo;
 mod detections;
 mod examples;
 mod faults;
+mod files;
 mod golden;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod http;
 mod kill;
 mod kills;
 mod kit;
+mod logs;
 mod memory;
 mod once;
+mod proxy;
 mod refused;
 #[cfg(unix)]
 mod reload;
@@ -43,6 +47,7 @@ mod swap;
 mod tables;
 mod test;
 mod top;
+mod traces;
 mod transform;
 mod unit_tests;
 mod vector;

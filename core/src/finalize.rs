@@ -19,6 +19,7 @@ use std::sync::{
 };
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::account::Account;
 
@@ -53,6 +54,16 @@ impl EventStatus {
         self.max(other)
     }
 
+    /// `dropped`, `delivered`, `rejected` or `errored`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::Delivered => "delivered",
+            Self::Rejected => "rejected",
+            Self::Errored => "errored",
+        }
+    }
+
     /// Whether the source is done with it: everything but `Errored`.
     pub fn is_final(self) -> bool {
         self != Self::Errored
@@ -79,10 +90,19 @@ struct Shared {
     status: AtomicU8,
     notify: Option<oneshot::Sender<EventStatus>>,
     account: Option<Arc<Account>>,
+    /// What the events belong to, if it is traced. It learns how they ended, and lasts at least as long as they do.
+    span: Span,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if !self.span.is_none() {
+            let status = EventStatus::from_u8(*self.status.get_mut());
+            self.span.record("o365.status", status.as_str());
+            if status > EventStatus::Delivered {
+                self.span.record("otel.status_code", "ERROR");
+            }
+        }
         if let Some(notify) = self.notify.take() {
             // Nobody waiting any more is the receiver's choice.
             let _ = notify.send(EventStatus::from_u8(*self.status.get_mut()));
@@ -95,20 +115,28 @@ impl BatchNotifier {
     ///
     /// A batch that gets no event at all ends as `Dropped`, which is final: an empty blob is done.
     pub fn new() -> (Self, BatchStatusReceiver) {
-        Self::with(None)
+        Self::with(None, Span::none())
     }
 
-    /// The same for a source whose events are counted.
-    pub fn accounted(account: Arc<Account>) -> (Self, BatchStatusReceiver) {
-        Self::with(Some(account))
+    /// The same for a source whose events are counted. `span` is the piece of work, if it is traced: what happens to its
+    /// events becomes part of its trace ([`EventBatch::spans`](crate::EventBatch::spans)).
+    pub fn accounted(account: Arc<Account>, span: Span) -> (Self, BatchStatusReceiver) {
+        Self::with(Some(account), span)
     }
 
-    fn with(account: Option<Arc<Account>>) -> (Self, BatchStatusReceiver) {
+    /// A notifier that only tells a span how the events ended, and ends it with the last of them. The span has the fields
+    /// `o365.status` and `otel.status_code`.
+    pub fn traced(span: Span) -> Self {
+        Self::with(None, span).0
+    }
+
+    fn with(account: Option<Arc<Account>>, span: Span) -> (Self, BatchStatusReceiver) {
         let (notify, receiver) = oneshot::channel();
         let shared = Shared {
             status: AtomicU8::new(EventStatus::Dropped as u8),
             notify: Some(notify),
             account,
+            span,
         };
         (
             Self {
@@ -200,6 +228,14 @@ impl EventFinalizers {
     /// Takes over the duties of another event that was merged into this one.
     pub fn merge(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
+    }
+
+    /// What the event belongs to, as far as it is traced. Events in a row of the same work have the same address.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (*const (), &Span)> {
+        self.0.iter().map(|finalizer| {
+            let shared = &finalizer.shared;
+            (Arc::as_ptr(shared).cast(), &shared.span)
+        })
     }
 
     /// Whether nobody waits for this event.

@@ -16,6 +16,7 @@ mod sink;
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 mod traffic;
 mod transform;
 
@@ -29,6 +30,7 @@ pub use secret::SensitiveString;
 pub use shutdown::{ShutdownSignal, ShutdownTrigger};
 pub use sink::{KeepRefused, RefusedEvents, Sink, StreamSink};
 pub use source::{RunMode, Source, SourceContext, SourceSender};
+pub use trace::TRACE_TARGET;
 pub use traffic::Traffic;
 pub use transform::{
     FailedEvent, Failure, FunctionTransform, OutputBuffer, SyncTransform, TaskTransform, Transform,

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use tracing::Span;
 
 use crate::{
     ComponentError,
@@ -13,6 +14,7 @@ use crate::{
     finalize::{BatchNotifier, BatchStatusReceiver},
     key::ComponentKey,
     shutdown::ShutdownSignal,
+    trace::TRACE_TARGET,
     traffic::Traffic,
 };
 
@@ -73,9 +75,14 @@ impl SourceSender {
         }
     }
 
-    /// A notifier for a piece of work whose events go out here: what becomes of them is counted.
+    /// A notifier for a piece of work whose events go out here: what becomes of them is counted, and belongs to the current
+    /// span if that is one of a trace.
     pub fn notifier(&self) -> (BatchNotifier, BatchStatusReceiver) {
-        BatchNotifier::accounted(Arc::clone(&self.account))
+        let current = Span::current();
+        let metadata = current.metadata();
+        let traced = metadata.is_some_and(|metadata| metadata.target() == TRACE_TARGET);
+        let span = if traced { current } else { Span::none() };
+        BatchNotifier::accounted(Arc::clone(&self.account), span)
     }
 
     /// What became of the events of all [notifiers](Self::notifier), of all clones together.

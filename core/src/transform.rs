@@ -178,6 +178,11 @@ impl TransformOutputs {
             .map(|(name, batch)| (name.as_str(), batch.take()))
     }
 
+    /// How many events were given up on.
+    pub fn failed(&self) -> usize {
+        self.failed.len()
+    }
+
     /// Takes the failures.
     pub fn take_failed(&mut self) -> Vec<FailedEvent> {
         std::mem::take(&mut self.failed)

@@ -2,7 +2,7 @@
 //!
 //! [`config`] reads what a person wrote, [`topology`] plans, builds and runs it, [`wasm`] is the sandbox,
 //! [`transforms`], [`sources`] and [`sinks`] are the components, [`enrichment`] is what programs look up, [`fixtures`] and
-//! [`unit_tests`] test them, [`api`] and [`metrics`] show how it is doing, [`cli`] are the commands.
+//! [`unit_tests`] test them, [`api`], [`metrics`] and [`telemetry`] show how it is doing, [`cli`] are the commands.
 
 pub mod api;
 mod append;
@@ -21,6 +21,7 @@ pub mod roster;
 pub mod sinks;
 pub mod sources;
 mod stamp;
+pub mod telemetry;
 pub mod time_zone;
 pub mod topology;
 pub mod transforms;

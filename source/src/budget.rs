@@ -11,9 +11,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use o365_core::backoff::{Backoff, Jitter};
+use tokio::time::Instant;
 
 use crate::beside::ROOM_AFTER;
 

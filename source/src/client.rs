@@ -4,14 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use o365_core::Clock;
+use o365_core::{
+    Clock,
+    backoff::{Backoff, Jitter},
+};
 use reqwest::{
     Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_LENGTH, DATE, HeaderMap, RETRY_AFTER},
 };
 use tokio::time::sleep;
-
-use o365_core::backoff::{Backoff, Jitter};
+use tracing::Instrument;
 
 use crate::{
     auth::{AuthError, Claims, TokenClient},
@@ -21,6 +23,7 @@ use crate::{
     plan::pages::{PageStep, Pages},
     stats::{Request, RequestOutcome, TenantStats},
     telemetry::{self, Limiter},
+    trace,
     types::{ContentType, TenantId, Window, bound},
     url::{ApiBase, ApiUrl},
     wire::{self, Descriptor, Subscription, next_page},
@@ -207,6 +210,7 @@ impl ApiClient {
         timeout: Duration,
     ) -> Result<Response, ApiError> {
         let mut repeated = false;
+        let mut sent = 0;
         loop {
             // First a token: requests that wait for it together must not leave together. Then once more, since the
             // budget may have taken its time.
@@ -223,19 +227,26 @@ impl ApiClient {
                 // The front end insists on a length.
                 request = request.header(CONTENT_LENGTH, "0").body("");
             }
-            let response = request.send().await.map_err(|error| {
+            let span = trace::request(Request::Api(operation), method.as_str(), url.as_url(), sent);
+            sent += 1;
+            let response = request.send().instrument(span.clone()).await.map_err(|error| {
                 self.count(operation, RequestOutcome::TransportError);
-                transport(operation, error)
+                let error = transport(operation, error);
+                trace::answered(&span, None, Some(error.class()));
+                error
             })?;
             self.note_date(response.headers());
             let status = response.status();
             if status.is_success() {
                 self.count(operation, RequestOutcome::Ok);
+                trace::answered(&span, Some(status.as_u16()), None);
                 self.budget.answered();
                 return Ok(response);
             }
             let error = failure(operation, response).await;
             let class = error.class();
+            trace::answered(&span, Some(status.as_u16()), Some(class));
+            drop(span);
             self.count(
                 operation,
                 RequestOutcome::of_failure(class, Some(status.as_u16())),

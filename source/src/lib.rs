@@ -26,6 +26,7 @@ mod run;
 mod settings;
 mod stats;
 mod telemetry;
+mod trace;
 mod types;
 mod url;
 mod watch;

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use futures_util::future::try_join_all;
 use o365_core::{
     Clock, RunMode, SourceContext,
+    backoff::Jitter,
     config::{BuildError, Problem},
 };
 use tokio::{
@@ -12,8 +13,7 @@ use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
-
-use o365_core::backoff::Jitter;
+use tracing::Instrument;
 
 use crate::{
     auth::{Credential, TokenClient, TokenSettings},
@@ -225,14 +225,16 @@ impl AuditSource {
             let tenant_name = tenant.name.clone();
             let feed = Feed::new(key.clone(), row, Arc::clone(&shared), tenant, stats);
             let out = out.clone();
-            feeds.spawn(async move {
+            let run = async move {
                 let reason = feed.run(out).await?;
                 Ok(reason.map(|reason| Incomplete {
                     feed: key,
                     tenant_name,
                     reason,
                 }))
-            });
+            };
+            // A host may have named the source in it.
+            feeds.spawn(run.in_current_span());
         }
         // The pipeline ends when the last feed lets go of it.
         drop(out);

@@ -1,6 +1,11 @@
 //! Events travel together.
 
+use tracing::Span;
+
 use super::LogEvent;
+
+/// A batch that was merged of more pieces of work than that names the first ones only.
+const MAX_SPANS: usize = 32;
 
 /// Some events on their way through a pipeline, in order.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +40,26 @@ impl EventBatch {
     /// Bytes of memory that the documents take, roughly.
     pub fn size(&self) -> usize {
         self.0.iter().map(LogEvent::size).sum()
+    }
+
+    /// The pieces of work that the events belong to, each once, as far as they are traced: one for a batch of one content
+    /// blob, several for one that was merged. At most 32.
+    pub fn spans(&self) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        let mut last = std::ptr::null();
+        for event in &self.0 {
+            for (work, span) in event.metadata().finalizers().spans() {
+                if work == last {
+                    continue;
+                }
+                last = work;
+                let known = spans.iter().any(|known| known.id() == span.id());
+                if !span.is_none() && !known && spans.len() < MAX_SPANS {
+                    spans.push(span.clone());
+                }
+            }
+        }
+        spans
     }
 
     /// The events in order.
@@ -96,5 +121,58 @@ impl<'a> IntoIterator for &'a mut EventBatch {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Span, info_span};
+
+    use super::*;
+    use crate::{BatchNotifier, EventMetadata};
+
+    /// Gives every span a number, and does nothing else.
+    struct Numbers(std::sync::atomic::AtomicU64);
+
+    impl tracing::Subscriber for Numbers {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tracing::span::Id::from_u64(number + 1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    fn of(works: &[&BatchNotifier]) -> EventBatch {
+        let event = |work: &&BatchNotifier| {
+            let metadata = EventMetadata::new(std::sync::Arc::default(), 0, work.finalizer());
+            LogEvent::new("{}", metadata)
+        };
+        works.iter().map(event).collect()
+    }
+
+    #[test]
+    fn a_batch_knows_the_works_that_are_traced_each_once() {
+        tracing::subscriber::with_default(Numbers(0.into()), || {
+            let (one, two) = (info_span!("one"), info_span!("two"));
+            let ids = [one.id(), two.id()];
+            let (first, second) = (BatchNotifier::traced(one), BatchNotifier::traced(two));
+            let untraced = BatchNotifier::traced(Span::none());
+            let batch = of(&[&first, &first, &untraced, &second, &first]);
+            let found: Vec<_> = batch.spans().iter().map(Span::id).collect();
+            assert_eq!(found, ids);
+            assert!(of(&[&untraced]).spans().is_empty());
+
+            let many: Vec<_> = (0..100)
+                .map(|_| BatchNotifier::traced(info_span!("many")))
+                .collect();
+            assert_eq!(of(&many.iter().collect::<Vec<_>>()).spans().len(), MAX_SPANS);
+        });
     }
 }

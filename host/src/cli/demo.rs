@@ -115,7 +115,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Failed> {
     } else {
         Codec::Json
     };
-    print(&collected, codec, terminal && !args.json).context("writing to standard output failed")?;
+    print(&collected, &codec, terminal && !args.json).context("writing to standard output failed")?;
     summary(&collected, elapsed).context("writing to standard error failed")?;
     Ok(EXIT_OK)
 }
@@ -141,7 +141,7 @@ fn source_config(
     }
 }
 
-fn print(collected: &Collected, codec: Codec, colour: bool) -> std::io::Result<()> {
+fn print(collected: &Collected, codec: &Codec, colour: bool) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut text = Vec::new();
     let result = collected.sorted().into_iter().try_for_each(|document| {

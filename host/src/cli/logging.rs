@@ -3,7 +3,12 @@
 use std::io::{IsTerminal, stderr};
 
 use clap::ValueEnum;
-use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
+use o365_core::TRACE_TARGET;
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::ParseError, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt,
+};
+
+use crate::{telemetry, topology::COMPONENT_TARGET};
 
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,14 +25,23 @@ const QUIET: &str =
     "cranelift_codegen=warn,cranelift_frontend=warn,regalloc2=warn,wasmtime=info,wasmtime_cranelift=warn";
 
 pub(super) fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))?;
-    let builder = fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr)
-        .with_ansi(stderr().is_terminal());
-    match format {
-        LogFormat::Text => builder.with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
+    // Machines get the component of each line; people see from the line what it is of.
+    let component = match format {
+        LogFormat::Text => "off",
+        LogFormat::Json => "error",
+    };
+    // Traces are not for the log, at any level.
+    let filter = EnvFilter::try_new(format!(
+        "{QUIET},{filter},{TRACE_TARGET}=off,{COMPONENT_TARGET}={component}"
+    ))?;
+    let lines = fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
+    let lines = match format {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    registry()
+        .with(telemetry::layer())
+        .with(lines.with_filter(filter))
+        .init();
     Ok(())
 }

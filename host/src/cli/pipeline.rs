@@ -18,6 +18,7 @@ use crate::{
     dead_letter::{FolderOptions, Target},
     registry::registry,
     roster,
+    telemetry::TelemetryConfig,
     topology::{BuildFailure, Environment, Pipeline, Place, Plan, PlanProblem, plan},
     unit_tests::{self, TestProblem, UnitTest, prepare::Prepared},
     wasm::WasmEngine,
@@ -29,6 +30,7 @@ pub(super) struct Loaded {
     pub(super) pipeline: Pipeline,
     pub(super) grace: Duration,
     pub(super) api: ApiConfig,
+    pub(super) telemetry: TelemetryConfig,
 }
 
 /// Reads a configuration file; nothing is built yet.
@@ -39,6 +41,13 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
         let hint = Some("leave it out, or set one");
         let problem = config.locate_path("api.token", "the token is empty", hint);
         return Err(Failed::Problems(ConfigErrors::from_problems(vec![problem])));
+    }
+    let problems = config.telemetry.problems();
+    if !problems.is_empty() {
+        let problems = problems
+            .iter()
+            .map(|(path, message)| config.locate_path(path, message, None));
+        return Err(Failed::Problems(ConfigErrors::from_problems(problems.collect())));
     }
     let fingerprints = config.fingerprints();
     let inputs = |inputs: Vec<config::Input>| inputs.into_iter().map(|input| input.name).collect();
@@ -66,6 +75,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failed> {
     Ok(Loaded {
         grace: config.shutdown_grace,
         api: config.api.clone(),
+        telemetry: config.telemetry.clone(),
         config,
         pipeline,
     })

@@ -12,6 +12,7 @@ use crate::{
     metrics::{Metrics, MetricsFile},
     reloads::Reloads,
     roster::Roster,
+    telemetry::Traces,
     topology, wasm,
 };
 
@@ -51,6 +52,7 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let dead_letters = Target::Folder(letters_folder.clone());
     let data_dir = loaded.pipeline.data_dir.clone();
     let environment = pipeline::environment(Some(&data_dir), mode, shutdown.signal(), dead_letters)?;
+    let traces = Traces::start(&loaded.telemetry).await?;
     // First, so that nothing begins if it cannot be shown.
     let api = if loaded.api.enabled {
         Some(api::bind(&loaded.api).await?)
@@ -63,12 +65,16 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     };
     let roster = Roster::of(&loaded.pipeline);
     let (reloads, questions) = Reloads::new();
-    let metrics = Arc::new(Metrics::new(
+    let mut metrics = Metrics::new(
         &topology,
         roster.clone(),
         reloads.clone(),
         Arc::clone(&environment.clock),
-    ));
+    );
+    if let Some(traces) = &traces {
+        metrics.add_traces(traces.counts());
+    }
+    let metrics = Arc::new(metrics);
     let api = api.map(|bound| {
         bound.serve(api::Shown {
             metrics: Arc::clone(&metrics),
@@ -103,6 +109,9 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     let finished = tokio::task::spawn_blocking(move || slots.iter().for_each(|slot| slot.finish()));
     if let Err(error) = finished.await {
         warn!(%error, "a shadow run did not finish");
+    }
+    if let Some(traces) = traces {
+        traces.stop().await;
     }
     metrics.ended(ended.is_ok());
     if let Some(file) = &file {

@@ -14,7 +14,7 @@ use crate::{
     sources::StdinConfig,
     topology::{self, BuildFailure, Pipeline},
     transforms::RemapConfig,
-    wasm::WasmConfig,
+    wasm::{WasiGrants, WasmConfig},
 };
 
 /// No configuration can have components with these names.
@@ -35,6 +35,10 @@ pub(super) struct Args {
     /// Options of the component, as a JSON object.
     #[arg(long, value_name = "JSON", requires = "wasm")]
     options: Option<String>,
+
+    /// Grants the component parts of WASI: none, or `clocks`, `random` and `stderr` with commas between.
+    #[arg(long, value_name = "PARTS", num_args = 0..=1, require_equals = true, default_missing_value = "", requires = "wasm")]
+    wasi: Option<WasiGrants>,
 
     /// VRL program to run after the component; may be given several times.
     #[arg(long, value_name = "FILE")]
@@ -111,7 +115,10 @@ fn pipeline_of(args: &Args) -> Result<Pipeline, Failed> {
                     "error: {error:#}\n  help: write an object like '{{\"profile\": \"current\"}}'"
                 ))
             })?;
-        let config = WasmConfig::new(module.clone(), options);
+        let config = WasmConfig {
+            wasi: args.wasi,
+            ..WasmConfig::new(module.clone(), options)
+        };
         pipeline
             .transforms
             .insert("--wasm".into(), (vec![last.clone()], Box::new(config)));

@@ -18,7 +18,8 @@ use super::{
     suggest::nearest,
 };
 use crate::{
-    dead_letter::DeadLetterConfig, enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest,
+    dead_letter::DeadLetterConfig, enrichment::TableConfig, telemetry::TelemetryConfig,
+    time_zone::DefaultTimeZone, unit_tests::UnitTest,
 };
 
 /// What is not a component.
@@ -28,6 +29,7 @@ struct Top {
     data_dir: PathBuf,
     api: ApiConfig,
     dead_letter: DeadLetterConfig,
+    telemetry: TelemetryConfig,
     timezone: DefaultTimeZone,
     #[serde(with = "o365_core::duration")]
     shutdown_grace: Duration,
@@ -45,6 +47,7 @@ impl Default for Top {
             data_dir: PathBuf::from("./data"),
             api: ApiConfig::default(),
             dead_letter: DeadLetterConfig::default(),
+            telemetry: TelemetryConfig::default(),
             timezone: DefaultTimeZone::default(),
             shutdown_grace: Duration::from_mins(1),
             sources: IgnoredAny,
@@ -145,6 +148,7 @@ impl Loader {
             config_dir: PathBuf::from("."),
             api: parts.top.api,
             dead_letter: parts.top.dead_letter,
+            telemetry: parts.top.telemetry,
             timezone: parts.top.timezone,
             shutdown_grace: parts.top.shutdown_grace,
             sources: parts.sources,

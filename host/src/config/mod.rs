@@ -47,7 +47,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 pub(crate) use suggest::nearest;
 
 use crate::{
-    dead_letter::DeadLetterConfig, enrichment::TableConfig, time_zone::DefaultTimeZone, unit_tests::UnitTest,
+    dead_letter::DeadLetterConfig, enrichment::TableConfig, telemetry::TelemetryConfig,
+    time_zone::DefaultTimeZone, unit_tests::UnitTest,
 };
 
 /// A configuration that has been read. Whether its names and options make sense is seen when it is planned and built.
@@ -61,6 +62,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// `dead_letter`: where events are kept that cannot be processed, and how many.
     pub dead_letter: DeadLetterConfig,
+    /// `telemetry`: where traces go.
+    pub telemetry: TelemetryConfig,
     /// `timezone`: that of timestamps without one, for what has no option of its own. Default `UTC`.
     pub timezone: DefaultTimeZone,
     /// `shutdown_grace`: how long events may take to be delivered after the signal to stop. Default `60s`.

@@ -29,6 +29,8 @@ fn has_secret_name(name: &str) -> bool {
     .iter()
     .any(|part| name.contains(part))
         || name == "authorization"
+        // Of requests: any of them may hold a key.
+        || name == "headers"
 }
 
 /// Whether what stands at a place must not be shown, for the keys above it.

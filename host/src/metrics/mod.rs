@@ -12,15 +12,16 @@ mod file;
 mod process;
 mod reload;
 mod topology;
+mod traces;
 
 use std::sync::Arc;
 
 use o365_core::Clock;
 use prometheus_client::registry::Registry;
 
-use self::{audit::Audits, components::Slots, process::Process, topology::Components};
+use self::{audit::Audits, components::Slots, process::Process, topology::Components, traces::Spans};
 pub use self::{family::Family, file::MetricsFile};
-use crate::{reloads::Reloads, roster::Roster, topology::Topology};
+use crate::{reloads::Reloads, roster::Roster, telemetry::TraceCounts, topology::Topology};
 
 /// What every name begins with.
 const PREFIX: &str = "o365";
@@ -47,6 +48,11 @@ impl Metrics {
         Self { registry, process }
     }
 
+    /// Also of traces that are exported.
+    pub fn add_traces(&mut self, counts: Arc<TraceCounts>) {
+        self.registry.register_collector(Box::new(Spans(counts)));
+    }
+
     /// The run has ended.
     pub fn ended(&self, success: bool) {
         self.process.ended(success);
@@ -67,6 +73,7 @@ impl Metrics {
         families.extend(topology::families());
         families.extend(components::families());
         families.extend(audit::families());
+        families.extend(traces::families());
         families
     }
 }

@@ -61,7 +61,7 @@ impl SinkConfig for ConsoleConfig {
             ConsoleTarget::Stderr => Box::new(tokio::io::stderr()),
         };
         Ok(Box::new(Console {
-            encoding: self.encoding,
+            encoding: self.encoding.clone(),
             colour,
             stats: cx.services.get().unwrap_or_default(),
             writer,
@@ -83,15 +83,16 @@ impl StreamSink for Console {
         mut input: BoxStream<'static, EventBatch>,
         _refused: RefusedEvents,
     ) -> Result<(), ComponentError> {
-        let mut text = Vec::new();
+        let mut text = self.encoding.codec.header().to_vec();
+        if !text.is_empty() {
+            self.write(&text).await.map_err(failed)?;
+        }
         while let Some(mut batch) = input.next().await {
             text.clear();
             batch
                 .iter_mut()
                 .for_each(|event| self.encoding.codec.encode(event, self.colour, &mut text));
-            self.write(&text)
-                .await
-                .map_err(|error| format!("writing to the console failed: {error}"))?;
+            self.write(&text).await.map_err(failed)?;
             self.stats.sent.add(batch.len() as u64, text.len() as u64);
             batch.into_iter().for_each(delivered);
         }
@@ -104,6 +105,11 @@ impl Console {
         self.writer.write_all(text).await?;
         self.writer.flush().await
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
+fn failed(error: std::io::Error) -> String {
+    format!("writing to the console failed: {error}")
 }
 
 fn delivered(event: LogEvent) {

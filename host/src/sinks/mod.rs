@@ -15,3 +15,5 @@ pub use elasticsearch::{ElasticsearchConfig, Setup};
 pub use file::FileConfig;
 pub use http::{Framing, HttpConfig, HttpMethod};
 pub use web::{AuthOptions, Compression, TlsOptions};
+
+pub use crate::append::Rotation;

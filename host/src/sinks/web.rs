@@ -66,7 +66,7 @@ pub enum Compression {
 
 impl Compression {
     /// The body as it is sent.
-    pub(super) fn compress(self, body: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    pub(crate) fn compress(self, body: Vec<u8>) -> std::io::Result<Vec<u8>> {
         match self {
             Self::None => Ok(body),
             Self::Gzip => {

@@ -16,6 +16,7 @@ use super::{
     fanout::Fanout,
     run::{Task, Topology},
     stage::{self, StageOutputs},
+    trace,
     wiring::Wiring,
 };
 use crate::{
@@ -316,11 +317,11 @@ impl Builder<'_> {
             self.starts(key, move |dead_letters| {
                 use futures_util::StreamExt;
                 let refused = dead_letters.refused_by(component.clone());
-                Task::of(
-                    &component,
-                    component.to_string(),
-                    sink.run(input.boxed(), refused),
-                )
+                Task::of(&component, component.to_string(), {
+                    let key = component.clone();
+                    let input = input.map(move |batch| trace::deliver(&key, batch));
+                    sink.run(input.boxed(), refused)
+                })
             });
         }
     }

@@ -19,6 +19,7 @@ mod run;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod wiring;
 
 use std::{
@@ -38,6 +39,7 @@ use o365_core::{
     config::{SinkConfig, SourceConfig, TransformConfig},
 };
 pub use plan::{Place, Plan, PlanProblem, plan};
+pub(crate) use run::COMPONENT_TARGET;
 pub use run::{RunError, Topology};
 
 use crate::{config::Fingerprint, enrichment::TableConfig, time_zone::DefaultTimeZone};

@@ -9,7 +9,7 @@ use tokio::{
     task::{AbortHandle, Id, JoinSet},
     time::{Instant, sleep_until},
 };
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, error_span, info, warn};
 
 use super::{
     Meters,
@@ -17,6 +17,9 @@ use super::{
     wiring::Wiring,
 };
 use crate::dead_letter::{DeadLetters, Usage};
+
+/// Target of the spans that give lines of a log the name of a component. The log decides whether it shows them.
+pub(crate) const COMPONENT_TARGET: &str = "o365_component";
 
 /// A component's future and its name.
 pub(super) struct Task {
@@ -209,7 +212,9 @@ struct Known {
 
 impl Running {
     pub(super) fn spawn(&mut self, task: Task) {
-        let abort = self.set.spawn(task.future);
+        // Whatever it logs has its name.
+        let span = error_span!(target: COMPONENT_TARGET, "component", component_id = task.name);
+        let abort = self.set.spawn(task.future.instrument(span));
         let known = Known {
             component: task.component,
             name: task.name,

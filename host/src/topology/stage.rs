@@ -16,8 +16,9 @@ use o365_core::{
     Transform, TransformOutputs,
 };
 use tokio::sync::mpsc;
+use tracing::Span;
 
-use super::fanout::Fanout;
+use super::{fanout::Fanout, trace};
 use crate::dead_letter::DeadLetters;
 
 /// Batches that may wait before and after each worker.
@@ -138,11 +139,15 @@ fn spawn(
 ) -> std::io::Result<Worker> {
     let (input, mut batches) = mpsc::channel::<EventBatch>(WORKER_QUEUE);
     let (results, output) = mpsc::channel(WORKER_QUEUE);
-    let names = names.to_vec();
+    let (names, owner, component) = (names.to_vec(), key.clone(), Span::current());
     let work = move || {
+        let _component = component.enter();
         while let Some(batch) = batches.blocking_recv() {
             let mut outputs = TransformOutputs::new(names.iter().cloned());
-            transform.transform_batch(batch, &mut outputs);
+            let span = trace::transform(&owner, &batch);
+            span.in_scope(|| transform.transform_batch(batch, &mut outputs));
+            trace::transformed(&span, outputs.failed());
+            drop(span);
             if results.blocking_send(outputs).is_err() {
                 break;
             }

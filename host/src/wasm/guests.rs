@@ -139,6 +139,46 @@ pub(crate) fn of_package(package: &str) -> Vec<u8> {
     component_of(&module, &wit().replace("o365:transform@1.0.0", package))
 }
 
+/// Network as WASI would have it: a resource of its own, and one that it shares with the streams.
+const SOCKETS: &str = "package wasi:sockets@0.2.3;
+interface tcp {
+  use wasi:io/streams@0.2.3.{input-stream};
+  resource tcp-socket;
+  connect: func() -> tcp-socket;
+  receive: func(socket: borrow<tcp-socket>) -> input-stream;
+}";
+
+/// Builds a guest that was made for WASI 0.2.3. `imports` are core functions: interface, function, type.
+pub(crate) fn wasi_guest(imports: &[(&str, &str, &str)], guilty: &str) -> Vec<u8> {
+    let functions: String = imports
+        .iter()
+        .map(|(interface, function, ty)| {
+            let id = function.rsplit(['.', ']']).next().unwrap_or_default();
+            format!("(import \"wasi:{interface}@0.2.3\" \"{function}\" (func ${id} {ty}))\n")
+        })
+        .collect();
+    let interfaces: std::collections::BTreeSet<_> = imports.iter().map(|(interface, ..)| interface).collect();
+    let world: String = interfaces
+        .iter()
+        .map(|interface| format!("import wasi:{interface}@0.2.3;\n"))
+        .collect();
+    let first = "(import \"o365:transform/host@1.0.0\"";
+    let module = GUEST
+        .replacen(first, &format!("{functions}{first}"), 1)
+        .replace("{emit}", ECHO)
+        .replace("{guilty}", guilty)
+        .replace("{count}", "(local.get $count)");
+    let mut resolve = wit_parser::Resolve::default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/wasm/wasi/wit/deps");
+    for name in ["io.wit", "clocks.wit", "random.wit", "cli.wit"] {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        resolve.push_str(name, &text.replace("0.2.12", "0.2.3")).unwrap();
+    }
+    resolve.push_str("sockets.wit", SOCKETS).unwrap();
+    let wit = wit().replace("  import host;", &format!("  import host;\n{world}"));
+    encode(&module, resolve, &wit)
+}
+
 fn wit() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/transform.wit")).unwrap()
 }
@@ -148,8 +188,11 @@ fn component(module: &str) -> Vec<u8> {
 }
 
 fn component_of(module: &str, wit: &str) -> Vec<u8> {
+    encode(module, wit_parser::Resolve::default(), wit)
+}
+
+fn encode(module: &str, mut resolve: wit_parser::Resolve, wit: &str) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = wit_parser::Resolve::default();
     let package = resolve.push_str("transform.wit", wit).unwrap();
     let world = resolve.select_world(&[package], Some("transform")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();

@@ -15,7 +15,7 @@ use super::{
     instance::Instance,
     log_budget::LogBudget,
     module::{self, Limits, ModuleError, hex},
-    world::{Export, HOST_VERSION, Import, Obstacle, World},
+    world::{Export, HOST_VERSION, Import, Obstacle, WasiUse, World},
 };
 
 /// What kind of file it is.
@@ -73,6 +73,8 @@ pub struct Inspection {
     pub problems: Vec<Finding>,
     /// What it asks for.
     pub imports: Vec<Import>,
+    /// What it can use of WASI; nothing if it imports none.
+    pub wasi: Option<WasiUse>,
     /// What it offers.
     pub exports: Vec<Export>,
     /// What it says of itself, if it runs.
@@ -102,6 +104,7 @@ pub fn inspect(
         runs: false,
         problems: Vec::new(),
         imports: Vec::new(),
+        wasi: None,
         exports: Vec::new(),
         describes: None,
         compile_seconds: None,
@@ -140,19 +143,20 @@ fn look(
         }
     })?;
     found.compile_seconds = Some(seconds(began.elapsed()));
-    let world = World::of(engine.raw(), &component);
+    let world = World::of(engine.raw(), &component, limits.wasi);
     found.implements = world.version.as_ref().map(ToString::to_string);
     found.imports = world.imports;
+    found.wasi = world.wasi;
     found.exports = world.exports;
     if !world.obstacles.is_empty() {
         let finding = |obstacle: &Obstacle| Finding {
             problem: obstacle.to_string(),
-            to_do: obstacle.hint().to_owned(),
+            to_do: obstacle.hint(),
         };
         found.problems.extend(world.obstacles.iter().map(finding));
         return Ok(());
     }
-    let pre = module::link(engine, name, &component)?;
+    let pre = module::link(engine, name, &component, limits)?;
     let log = Arc::new(LogBudget::new(Instant::now()));
     let (said, instance) = Instance::start(engine, &pre, limits, "inspect", log)
         .and_then(|mut instance| Ok((instance.describe()?, instance)))

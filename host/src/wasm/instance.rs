@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::{Level, event, warn};
 use wasmtime::{ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::{
@@ -15,39 +14,22 @@ use super::{
         o365::transform::host,
     },
     engine::{TICK, WasmEngine},
-    log_budget::{LogBudget, Verdict},
+    guest_log::GuestLog,
+    log_budget::LogBudget,
     module::Limits,
+    wasi::Wasi,
 };
-
-/// Longer lines are cut.
-const LOG_LINE_BYTES: usize = 1_024;
 
 /// What the host keeps beside an instance.
 pub(super) struct HostState {
     limits: Metered,
-    transform: String,
-    log: Arc<LogBudget>,
+    log: GuestLog,
+    pub(super) wasi: Wasi,
 }
 
 impl host::Host for HostState {
     fn log(&mut self, level: u8, message: String) {
-        match self.log.take(Instant::now()) {
-            Verdict::Drop => return,
-            Verdict::Write { dropped: 0 } => {}
-            Verdict::Write { dropped } => {
-                warn!(transform = %self.transform, dropped, "the component logs too much, lines were dropped");
-            }
-        }
-        let end = message.floor_char_boundary(LOG_LINE_BYTES);
-        let message = message.get(..end).unwrap_or_default().escape_debug();
-        let transform = &self.transform;
-        match level {
-            1 => event!(Level::ERROR, %transform, "component: {message}"),
-            2 => event!(Level::WARN, %transform, "component: {message}"),
-            4 => event!(Level::DEBUG, %transform, "component: {message}"),
-            5 => event!(Level::TRACE, %transform, "component: {message}"),
-            _ => event!(Level::INFO, %transform, "component: {message}"),
-        }
+        self.log.line(level, &message);
     }
 }
 
@@ -106,7 +88,7 @@ impl ResourceLimiter for Metered {
 pub(super) struct Instance {
     store: Store<HostState>,
     transform: Transform,
-    deadline_ticks: u64,
+    deadline: Duration,
     /// Batches that it has seen.
     pub(super) batches: u64,
 }
@@ -124,24 +106,25 @@ impl Instance {
             .memory_size(memory)
             .trap_on_grow_failure(true)
             .build();
+        let log = GuestLog::new(transform, log);
         let state = HostState {
             limits: Metered {
                 limits: store_limits,
                 memory: 0,
             },
-            transform: transform.to_owned(),
-            log,
+            log: log.clone(),
+            wasi: Wasi::new(limits.wasi.unwrap_or_default(), Instant::now(), log),
         };
         let mut store = Store::new(engine.raw(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(usize::try_from(limits.output.0).unwrap_or(usize::MAX));
-        let deadline_ticks = ticks(limits.deadline);
-        store.set_epoch_deadline(deadline_ticks);
-        let transform = pre.instantiate(&mut store)?;
+        begin_call(&mut store, limits.deadline);
+        let transform = pre.instantiate(&mut store);
+        store.data_mut().wasi.end_lines();
         Ok(Self {
+            transform: transform?,
             store,
-            transform,
-            deadline_ticks,
+            deadline: limits.deadline,
             batches: 0,
         })
     }
@@ -153,17 +136,11 @@ impl Instance {
 
     /// What the component says of itself. Works before [`Self::configure`].
     pub(super) fn describe(&mut self) -> wasmtime::Result<Metadata> {
-        self.begin_call();
-        self.transform
-            .o365_transform_mapper()
-            .call_describe(&mut self.store)
+        self.call(|transform, store| transform.o365_transform_mapper().call_describe(store))
     }
 
     pub(super) fn configure(&mut self, options: &str) -> wasmtime::Result<Result<(), String>> {
-        self.begin_call();
-        self.transform
-            .o365_transform_mapper()
-            .call_configure(&mut self.store, options)
+        self.call(|transform, store| transform.o365_transform_mapper().call_configure(store, options))
     }
 
     /// One outcome for each event; the number of outcomes is for the caller to check.
@@ -172,16 +149,28 @@ impl Instance {
         context: &str,
         events: &[&[u8]],
     ) -> wasmtime::Result<Vec<Outcome>> {
-        self.begin_call();
         self.batches += 1;
-        self.transform
-            .o365_transform_mapper()
-            .call_transform_batch(&mut self.store, context, events)
+        self.call(|transform, store| {
+            let mapper = transform.o365_transform_mapper();
+            mapper.call_transform_batch(store, context, events)
+        })
     }
 
-    fn begin_call(&mut self) {
-        self.store.set_epoch_deadline(self.deadline_ticks);
+    fn call<T>(
+        &mut self,
+        function: impl FnOnce(&Transform, &mut Store<HostState>) -> wasmtime::Result<T>,
+    ) -> wasmtime::Result<T> {
+        begin_call(&mut self.store, self.deadline);
+        let answer = function(&self.transform, &mut self.store);
+        self.store.data_mut().wasi.end_lines();
+        answer
     }
+}
+
+/// The deadline counts from now: for code of the component, and for waiting in the host.
+fn begin_call(store: &mut Store<HostState>, deadline: Duration) {
+    store.set_epoch_deadline(ticks(deadline));
+    store.data_mut().wasi.deadline = Instant::now() + deadline;
 }
 
 /// The epoch may move right after the deadline is set, so one tick is added: never early, at most two ticks late.

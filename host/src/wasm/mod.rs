@@ -5,8 +5,8 @@
 //! takes over. Once for each worker thread: an instance, replaced after a trap, after a take-over and after a
 //! bounded number of batches.
 //!
-//! A component gets a `log` import and nothing else: no WASI, no clock, no files, no network. A memory limit and a
-//! deadline are always on. A trap, a time-out or a bad answer costs at most the guilty event.
+//! A component gets a `log` import and nothing else: no clock, no files, no network; `wasi` in the configuration grants
+//! the little that components of other languages need (`wasi/`). A memory limit and a deadline are always on. A trap, a time-out or a bad answer costs at most the guilty event.
 
 mod answer;
 mod bench;
@@ -14,6 +14,7 @@ mod bindings;
 mod cache;
 mod canary;
 mod engine;
+mod guest_log;
 #[cfg(test)]
 #[allow(dead_code, reason = "the end-to-end tests share it")]
 mod guests;
@@ -27,6 +28,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod wasi;
 mod watch;
 mod world;
 
@@ -39,5 +41,6 @@ pub use shadow::{ShadowConfig, ShadowStatus};
 pub use size::ByteSize;
 pub use slot::{Refused, Slot, SlotStatus, Swap};
 pub use transform::{SlotHandle, WasmConfig};
+pub use wasi::WasiGrants;
 pub use watch::{LOOK_EVERY, reload, watch};
-pub use world::{Export, Import, Obstacle};
+pub use world::{Export, Import, Obstacle, WasiUse};

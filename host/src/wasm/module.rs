@@ -16,6 +16,7 @@ use super::{
     instance::{HostState, Instance},
     log_budget::LogBudget,
     size::ByteSize,
+    wasi::{self, WasiGrants},
     world::{Obstacle, WORLD, World},
 };
 
@@ -38,6 +39,8 @@ pub struct Limits {
     /// What the host takes over from the component in one call: an answer, or a line of the log. Parts of an answer may
     /// overlap in the component's memory, so that it can be far larger than that.
     pub output: ByteSize,
+    /// What it gets of WASI; nothing means that a component that imports any is refused.
+    pub wasi: Option<WasiGrants>,
 }
 
 impl Default for Limits {
@@ -46,6 +49,7 @@ impl Default for Limits {
             memory: ByteSize(256 << 20),
             deadline: Duration::from_secs(5),
             output: ByteSize(64 << 20),
+            wasi: None,
         }
     }
 }
@@ -107,7 +111,7 @@ impl ModuleError {
             }
             Self::NotAComponent { .. } => "the file must be a compiled component (.wasm)".to_owned(),
             Self::OtherWorld { obstacles, .. } => {
-                let mut hints: Vec<_> = obstacles.iter().map(Obstacle::hint).collect();
+                let mut hints: Vec<String> = obstacles.iter().map(Obstacle::hint).collect();
                 hints.dedup();
                 hints.join("; ")
             }
@@ -157,14 +161,14 @@ impl Module {
             path: name.to_owned(),
             reason: format!("{error:#}"),
         })?;
-        let obstacles = World::of(engine.raw(), &component).obstacles;
+        let obstacles = World::of(engine.raw(), &component, limits.wasi).obstacles;
         if !obstacles.is_empty() {
             return Err(ModuleError::OtherWorld {
                 path: name.to_owned(),
                 obstacles,
             });
         }
-        let pre = link(engine, name, &component)?;
+        let pre = link(engine, name, &component, limits)?;
         let module = Self {
             name: name.to_owned(),
             digest,
@@ -222,9 +226,15 @@ pub(super) fn link(
     engine: &WasmEngine,
     name: &str,
     component: &Component,
+    limits: Limits,
 ) -> Result<TransformPre<HostState>, ModuleError> {
     let mut linker = Linker::new(engine.raw());
-    Transform::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+    let granted = match limits.wasi {
+        Some(_) => wasi::link(&mut linker, engine.raw(), component),
+        None => Ok(()),
+    };
+    granted
+        .and_then(|()| Transform::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state))
         .and_then(|()| linker.instantiate_pre(component))
         .and_then(TransformPre::new)
         .map_err(|error| cannot_start(name, &error))

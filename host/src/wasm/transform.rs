@@ -25,6 +25,7 @@ use super::{
     shadow::ShadowConfig,
     size::ByteSize,
     slot::{Recipe, Refused, Slot},
+    wasi::WasiGrants,
 };
 
 /// Batches of 16 to 128 events are the fastest, larger ones leave the cache.
@@ -62,6 +63,9 @@ pub struct WasmConfig {
     /// A candidate that sees live events beside the component, without delivering anything. Default: none.
     #[serde(default)]
     pub shadow: Option<ShadowConfig>,
+    /// What a component of another language gets of WASI. Default: nothing, and what imports any of it is refused.
+    #[serde(default)]
+    pub wasi: Option<WasiGrants>,
     /// The slot, once the transform has been built.
     #[serde(skip)]
     pub slot: SlotHandle,
@@ -94,6 +98,7 @@ impl WasmConfig {
             watch: false,
             canary: None,
             shadow: None,
+            wasi: None,
             slot: SlotHandle::default(),
         }
     }
@@ -104,6 +109,7 @@ impl WasmConfig {
             memory: self.memory_limit.unwrap_or(defaults.memory),
             deadline: self.deadline.unwrap_or(defaults.deadline),
             output: self.output_limit.unwrap_or(defaults.output),
+            wasi: self.wasi,
         };
         let mut problems = Vec::new();
         if !(ByteSize(1 << 20)..=ByteSize(4 << 30)).contains(&limits.memory) {

@@ -14,7 +14,10 @@ use wasmtime::{
     },
 };
 
-use super::bindings::exports::o365::transform::mapper::{Metadata, Outcome};
+use super::{
+    bindings::exports::o365::transform::mapper::{Metadata, Outcome},
+    wasi::{self, Part, WasiGrants},
+};
 
 /// The newest version of the package that this host knows. It runs components of this minor version and of every older one
 /// with the same major version.
@@ -35,6 +38,8 @@ pub(super) struct World {
     /// Of the package; nothing if the component exports no mapper of it that names a version.
     pub(super) version: Option<Version>,
     pub(super) imports: Vec<Import>,
+    /// What it has for WASI; nothing if it imports none.
+    pub(super) wasi: Option<WasiUse>,
     pub(super) exports: Vec<Export>,
     /// Why this host does not run it; none if it does.
     pub(super) obstacles: Vec<Obstacle>,
@@ -47,6 +52,68 @@ pub struct Import {
     pub name: String,
     /// Whether this host has it.
     pub offered: bool,
+    /// How it is less than its name says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
+}
+
+/// What a component can use of WASI, going by its imports: toolchains import much that no program calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct WasiUse {
+    /// All that could be granted to it.
+    pub grants: WasiGrants,
+    /// Whether it could use files, network or anything else that is never granted.
+    pub never: bool,
+}
+
+impl WasiUse {
+    fn of(imports: &[Import]) -> Option<Self> {
+        let parts: Vec<_> = imports
+            .iter()
+            .filter_map(|import| wasi::part(&import.name))
+            .collect();
+        let grants = WasiGrants {
+            clocks: parts.contains(&Part::Clocks),
+            random: parts.contains(&Part::Random),
+            stderr: parts.contains(&Part::Output),
+        };
+        let never = parts.contains(&Part::Never);
+        (!parts.is_empty()).then_some(Self { grants, never })
+    }
+
+    /// What to do for it to run.
+    fn advice(self) -> String {
+        let mut advice = vec!["give the transform `wasi: {}`, or the command `--wasi`".to_owned()];
+        if self.grants != WasiGrants::default() {
+            advice.push(format!(
+                ": clocks stand still then, random numbers are the same at every start, and output is discarded; `wasi: {}` \
+                 grants what there is for this component",
+                self.grants
+            ));
+        }
+        if self.never {
+            advice.push("; files and network are never granted, and fail when they are used".to_owned());
+        }
+        advice.push(
+            ". Or build it without WASI (docs/reference/wasm.md): for Rust, for the target wasm32-unknown-unknown".to_owned(),
+        );
+        advice.concat()
+    }
+}
+
+/// The grants with which it runs, in one line.
+impl fmt::Display for WasiUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("runs with `wasi: {}`")?;
+        let most = self.grants.names();
+        if !most.is_empty() {
+            write!(f, ", can be granted {}", most.join(", "))?;
+        }
+        if self.never {
+            f.write_str("; never files or network")?;
+        }
+        Ok(())
+    }
 }
 
 /// What a component offers.
@@ -77,8 +144,10 @@ pub enum Obstacle {
     Lacks(String, Vec<&'static str>),
     /// A function takes or gives something else.
     OtherType(String, &'static str),
-    /// Wants parts of WASI.
-    Wasi(Vec<String>),
+    /// Wants parts of WASI, and gets none.
+    Wasi(Vec<String>, WasiUse),
+    /// Wants a version of WASI that this host does not have.
+    OtherWasi(Vec<String>),
     /// Wants something else.
     Foreign(Vec<String>),
 }
@@ -114,9 +183,14 @@ impl fmt::Display for Obstacle {
                 f,
                 "`{function}` of `{name}` has other parameters or another result than it must have"
             ),
-            Self::Wasi(names) => write!(
+            Self::Wasi(names, _) => write!(
                 f,
-                "it imports {}, which the host does not offer: it grants no WASI yet",
+                "it imports {}, parts of WASI that are not granted to it",
+                list(names)
+            ),
+            Self::OtherWasi(names) => write!(
+                f,
+                "it imports {}, which the host does not offer: it has parts of WASI 0.2",
                 list(names)
             ),
             Self::Foreign(names) => write!(f, "it imports {}, which the host does not offer", list(names)),
@@ -126,8 +200,8 @@ impl fmt::Display for Obstacle {
 
 impl Obstacle {
     /// What to do about it.
-    pub(super) fn hint(&self) -> &'static str {
-        match self {
+    pub(super) fn hint(&self) -> String {
+        let hint = match self {
             Self::Newer(_) => {
                 "update o365-host, or build the component against the wit/transform.wit of this version"
             }
@@ -137,14 +211,15 @@ impl Obstacle {
             Self::Lacks(..) | Self::OtherType(..) => {
                 "generate the bindings from wit/transform.wit as it is, and implement all of its `mapper`"
             }
-            Self::Wasi(_) => {
-                "build it without standard I/O: for Rust, the target wasm32-unknown-unknown instead of wasm32-wasip2 \
-                 (docs/reference/wasm.md)"
+            Self::Wasi(_, uses) => {
+                return uses.advice();
             }
+            Self::OtherWasi(_) => "build it for WASI 0.2, or without WASI (docs/reference/wasm.md)",
             Self::Foreign(_) => {
                 "leave out what needs it: a component gets the log of wit/transform.wit and nothing else"
             }
-        }
+        };
+        hint.to_owned()
     }
 }
 
@@ -206,8 +281,8 @@ fn obstacle(version: &Version, host: &Version) -> Option<Obstacle> {
 }
 
 impl World {
-    /// Reads it off the component's type.
-    pub(super) fn of(engine: &Engine, component: &Component) -> Self {
+    /// Reads it off the component's type. `granted` is what it would get of WASI.
+    pub(super) fn of(engine: &Engine, component: &Component, granted: Option<WasiGrants>) -> Self {
         let component_type = component.component_type();
         let mut mapper = None;
         let mut lookalike = None;
@@ -254,41 +329,68 @@ impl World {
         let version = mapper.and_then(|(_, version, _)| version);
         let imports: Vec<_> = component_type
             .imports(engine)
-            .map(|(import, _)| Import {
-                name: import.to_owned(),
-                offered: is_offered(import),
-            })
+            .map(|(import, _)| self::import(import, granted))
             .collect();
-        obstacles.extend(check_imports(&imports, version.as_ref()));
+        let wasi = WasiUse::of(&imports);
+        obstacles.extend(check_imports(&imports, wasi, version.as_ref()));
         Self {
             version,
             imports,
+            wasi,
             exports,
             obstacles,
         }
     }
 }
 
-fn is_offered(import: &str) -> bool {
+fn import(name: &str, granted: Option<WasiGrants>) -> Import {
+    let offered = match (wasi::part(name), granted) {
+        (Some(part), Some(grants)) => Some(short_of(part, grants)),
+        (Some(_), None) => None,
+        (None, _) => is_host(name).then_some(None),
+    };
+    Import {
+        name: name.to_owned(),
+        offered: offered.is_some(),
+        note: offered.flatten(),
+    }
+}
+
+/// How a part of WASI is less than its name says.
+fn short_of(part: Part, grants: WasiGrants) -> Option<&'static str> {
+    match part {
+        Part::Clocks if !grants.clocks => Some("stands still"),
+        Part::Random if !grants.random => Some("the same at every start"),
+        Part::Output if !grants.stderr => Some("discarded"),
+        Part::Never => Some("fails when used"),
+        Part::Start | Part::Clocks | Part::Random | Part::Output => None,
+    }
+}
+
+fn is_host(import: &str) -> bool {
     Name::parse(import).is_some_and(|name| {
         let version = name.version.as_ref();
         name.is(HOST) && version.is_some_and(|version| obstacle(version, &HOST_VERSION).is_none())
     })
 }
 
-fn check_imports(imports: &[Import], version: Option<&Version>) -> Vec<Obstacle> {
+fn check_imports(imports: &[Import], uses: Option<WasiUse>, version: Option<&Version>) -> Vec<Obstacle> {
     let other_version = version.is_some_and(|version| obstacle(version, &HOST_VERSION).is_some());
-    let (wasi, foreign): (Vec<_>, Vec<_>) = imports
-        .iter()
-        .filter(|import| !import.offered)
-        // What another version of our package imports from it says nothing new.
-        .filter(|import| {
-            !(other_version && Name::parse(&import.name).is_some_and(|name| name.package == PACKAGE))
-        })
-        .map(|import| import.name.clone())
-        .partition(|name| name.starts_with("wasi:"));
+    let (mut wasi, mut other_wasi, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
+    for import in imports.iter().filter(|import| !import.offered) {
+        let name = import.name.clone();
+        if wasi::part(&name).is_some() {
+            wasi.push(name);
+        } else if name.starts_with("wasi:") {
+            other_wasi.push(name);
+        } else if !(other_version && Name::parse(&name).is_some_and(|name| name.package == PACKAGE)) {
+            // What another version of our package imports from it says nothing new.
+            foreign.push(name);
+        }
+    }
     [
-        (!wasi.is_empty()).then_some(Obstacle::Wasi(wasi)),
+        (!wasi.is_empty()).then(|| Obstacle::Wasi(wasi, uses.unwrap_or_default())),
+        (!other_wasi.is_empty()).then_some(Obstacle::OtherWasi(other_wasi)),
         (!foreign.is_empty()).then_some(Obstacle::Foreign(foreign)),
     ]
     .into_iter()

@@ -27,8 +27,12 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use o365_core::{Clock, SensitiveString};
+use o365_core::{
+    Clock, SensitiveString,
+    backoff::{Backoff, Jitter},
+};
 use tokio::{sync::Semaphore, time::Instant};
+use tracing::Instrument;
 use url::Url;
 
 pub use self::certificate::CertificateAlgorithm;
@@ -39,13 +43,11 @@ pub(crate) use self::{
     identity::{METADATA_SERVICE, ManagedIdentity, is_link_local},
     secret::{Program, Secret, read_file},
 };
-use o365_core::backoff::{Backoff, Jitter};
-
 use crate::{
     error::{Class, chain, tidy},
     pace::later,
     stats::{Request, RequestOutcome, TenantStats},
-    telemetry,
+    telemetry, trace,
     types::TenantId,
 };
 
@@ -239,7 +241,13 @@ impl TokenClient {
 
     async fn ask(&self) -> Result<Token, Arc<AuthError>> {
         let asked_at = Instant::now();
-        let answer = self.request().await;
+        let span = trace::request(Request::Token, "POST", &self.endpoint, 0);
+        let answer = self.request().instrument(span.clone()).await;
+        match &answer {
+            Ok(_) => trace::answered(&span, Some(200), None),
+            Err(error) => trace::answered(&span, error.status(), Some(error.class())),
+        }
+        drop(span);
         let mut state = self.state();
         match answer {
             Ok(answer) => {

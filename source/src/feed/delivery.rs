@@ -10,11 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use o365_core::{BatchNotifier, EventBatch, EventMetadata, EventStatus, LogEvent, Origin, SourceSender};
+use o365_core::{
+    BatchNotifier, EventBatch, EventMetadata, EventStatus, LogEvent, Origin, SourceSender, backoff::Backoff,
+};
+use tracing::{Instrument, Span};
 
 use super::{Feed, SLOW, poison};
-use o365_core::backoff::Backoff;
-
 use crate::{
     dedupe::Claim,
     error::{ApiError, Class, SourceError},
@@ -23,7 +24,7 @@ use crate::{
     ledger::{Delivered, EventKey, PendingBlob, Retry},
     pace::later,
     stats::add,
-    telemetry,
+    telemetry, trace,
 };
 
 /// Events in a batch, and their bytes.
@@ -34,7 +35,7 @@ pub(super) const BLOB: Backoff = Backoff::secs(1, 900);
 
 /// How an attempt at a blob ended.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The ledger has its last word on the blob.
     Final,
     /// Told to stop before anything was sent.
@@ -58,7 +59,9 @@ pub(super) async fn deliver(
     out: SourceSender,
 ) -> (String, Result<Outcome, SourceError>) {
     let content_id = blob.content_id.clone();
-    let outcome = attempt(feed, &blob, out).await;
+    let span = trace::blob(&feed.shared.component, &feed.key, &blob);
+    let outcome = attempt(feed, &blob, out).instrument(span.clone()).await;
+    trace::blob_ended(&span, &outcome);
     (content_id, outcome)
 }
 
@@ -95,7 +98,7 @@ async fn attempt(feed: &Feed, blob: &PendingBlob, out: SourceSender) -> Result<O
         sent: 0,
         duplicates: 0,
     };
-    let complete = sending.all(split).await?;
+    let complete = sending.all(split).instrument(trace::emit()).await?;
     // The bytes are the pipeline's now; so is the way out, if this was the last blob.
     drop(held);
     drop(sending.out.take());
@@ -111,7 +114,12 @@ async fn attempt(feed: &Feed, blob: &PendingBlob, out: SourceSender) -> Result<O
     drop(notifier);
     let status = status.status().await;
     let status = if complete { status } else { EventStatus::Errored };
-    let ended = acknowledged(feed, blob, status, keys, sent, duplicates).await;
+    Span::current()
+        .record("o365.events", sent)
+        .record("o365.repeated_events", duplicates);
+    let ended = acknowledged(feed, blob, status, keys, sent, duplicates)
+        .instrument(trace::acknowledge(status))
+        .await;
     drop(claim);
     ended
 }
@@ -134,9 +142,15 @@ async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob) -> Result<(Split, Held<'a
         .acquire()
         .await
         .expect("the semaphore is never closed");
-    let response = client.fetch(&url).await?;
-    let limit = feed.shared.settings.max_blob_size;
-    let (split, bytes, held) = read_blob(&feed.shared.room, response, limit).await?;
+    let span = trace::fetch();
+    let read = async {
+        let response = client.fetch(&url).await?;
+        let limit = feed.shared.settings.max_blob_size;
+        read_blob(&feed.shared.room, response, limit).await
+    };
+    let read = read.instrument(span.clone()).await;
+    let (split, bytes, held) = read.inspect_err(|_| trace::failed(&span))?;
+    span.record("o365.bytes", bytes);
     add(&feed.stats.bytes_received, bytes as u64);
     Ok((split, held))
 }

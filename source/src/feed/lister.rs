@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
+use tracing::Instrument;
 
 use super::{End, Feed, SLOW, TRANSIENT};
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     pace::later,
     plan::{Effect, Gap, Input, Planner},
     stats::add,
-    telemetry,
+    telemetry, trace,
     types::Window,
     wire::Descriptor,
 };
@@ -222,7 +223,14 @@ impl Lister<'_> {
                 // The planner always names a window or the end.
                 return Ok(Cycle::Complete);
             };
-            input = match self.window(window).await {
+            let span = trace::list(&self.feed.shared.component, &self.feed.key, window);
+            let listed = self.window(window).instrument(span.clone()).await;
+            match &listed {
+                Listed::All(descriptors) => drop(span.record("o365.blobs", descriptors.len())),
+                Listed::Not(..) => trace::failed(&span),
+            }
+            drop(span);
+            input = match listed {
                 Listed::All(descriptors) => {
                     skipped = 0;
                     found = self.blobs(window, descriptors);

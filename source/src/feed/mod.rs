@@ -14,15 +14,17 @@ use std::{
     time::Duration,
 };
 
-use o365_core::{ComponentKey, RunMode, SourceSender};
+use o365_core::{
+    ComponentKey, RunMode, SourceSender,
+    backoff::{Backoff, Jitter},
+};
 use tokio::{
     sync::{Notify, Semaphore, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-use o365_core::backoff::{Backoff, Jitter};
-
+pub(crate) use self::delivery::Outcome;
 use crate::{
     client::ApiClient,
     dedupe::InFlight,

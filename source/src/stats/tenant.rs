@@ -39,6 +39,11 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// As it is counted.
+    pub(crate) fn as_str(self) -> &'static str {
+        REQUESTS[self.index()]
+    }
+
     fn index(self) -> usize {
         match self {
             Self::Token => 0,
@@ -61,6 +66,11 @@ pub(crate) enum RequestOutcome {
 }
 
 impl RequestOutcome {
+    /// As it is counted.
+    pub(crate) fn as_str(self) -> &'static str {
+        OUTCOMES[self as usize]
+    }
+
     /// Of an answer that is no success.
     pub(crate) fn of_failure(class: Class, status: Option<u16>) -> Self {
         match (class, status) {

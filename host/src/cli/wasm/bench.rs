@@ -29,6 +29,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "JSON", default_value = "{}")]
     options: String,
 
+    #[command(flatten)]
+    grants: super::Grants,
+
     /// Events in a batch, at most; as in a pipeline, a batch has no more than 256 kB either.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=128))]
     batch: u16,
@@ -79,17 +82,15 @@ pub(super) fn bench(args: &Args) -> Result<u8, Failed> {
         ));
     }
     let engine = super::engine()?;
-    let load = |file: &str, options: &str| {
-        Module::load(
-            &engine,
-            file,
-            Path::new(""),
-            Limits::default(),
-            options.to_owned(),
-        )
+    let load = |file: &str, options: &str, limits| {
+        Module::load(&engine, file, Path::new(""), limits, options.to_owned()).map_err(super::refused)
     };
-    let component = load(&args.file, &args.options).map_err(super::refused)?;
-    let baseline = load(BUILTIN_ECS_NAME, "{}").map_err(super::refused)?;
+    let limits = Limits {
+        wasi: args.grants.wasi,
+        ..Limits::default()
+    };
+    let component = load(&args.file, &args.options, limits)?;
+    let baseline = load(BUILTIN_ECS_NAME, "{}", Limits::default())?;
 
     let budget = Duration::from_secs(args.seconds);
     let bar = progress(budget);

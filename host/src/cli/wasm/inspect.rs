@@ -11,13 +11,20 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: String,
 
+    #[command(flatten)]
+    grants: super::Grants,
+
     /// A JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn inspect(args: &Args) -> Result<u8, Failed> {
-    let found = super::look(&super::engine()?, &args.file, Limits::default())?;
+    let limits = Limits {
+        wasi: args.grants.wasi,
+        ..Limits::default()
+    };
+    let found = super::look(&super::engine()?, &args.file, limits)?;
     if args.json {
         super::print_json(&found)?;
     } else {
@@ -49,9 +56,13 @@ fn told(found: &Inspection) -> String {
     }
     let names = found.imports.iter().map(|import| {
         let offered = if import.offered { "offered" } else { "NOT OFFERED" };
-        format!("{} ({offered})", line(&import.name))
+        let note = import.note.map(|note| format!(", {note}")).unwrap_or_default();
+        format!("{} ({offered}{note})", line(&import.name))
     });
     lines.extend(rows("imports", names));
+    if let Some(uses) = &found.wasi {
+        lines.push(row("wasi", &uses.to_string()));
+    }
     let names = found.exports.iter().map(|export| {
         let called = if export.called { "called" } else { "not called" };
         format!("{} ({called})", line(&export.name))

@@ -11,12 +11,21 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Failed;
-use crate::wasm::{self, Inspection, Limits, ModuleError, WasmEngine};
+use crate::wasm::{self, Inspection, Limits, ModuleError, WasiGrants, WasmEngine};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
+}
+
+/// What a component gets of WASI, as a flag.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct Grants {
+    /// Runs the component although it imports WASI, and grants it these parts of it: `clocks`, `random` and `stderr`, with commas
+    /// between. As `wasi` in a configuration.
+    #[arg(long, value_name = "PARTS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(super) wasi: Option<WasiGrants>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,30 +22,78 @@ const TAKEN: &str = "\
 /// The contract of this host.
 const WIT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/transform.wit"));
 
-/// Each file, with `{{name}}` and `{{crate}}` to be replaced.
-const RUST: [(&str, &str); 10] = [
-    ("Cargo.toml", include_str!("template/rust/Cargo.toml.txt")),
-    ("README.md", include_str!("template/rust/README.md")),
-    (".gitignore", include_str!("template/rust/gitignore.txt")),
-    ("pipeline.yaml", include_str!("template/rust/pipeline.yaml")),
-    ("src/lib.rs", include_str!("template/rust/lib.rs")),
-    ("src/component.rs", include_str!("template/rust/component.rs")),
-    ("tests/fixtures.rs", include_str!("template/rust/fixtures.rs")),
+/// Files of a project, with `{{name}}` and `{{crate}}` to be replaced.
+type Files = &'static [(&'static str, &'static str)];
+
+/// What the projects of all languages have.
+const SHARED: Files = &[
+    ("pipeline.yaml", include_str!("template/shared/pipeline.yaml")),
     (
         "fixtures/sign-in.json",
-        include_str!("template/rust/sign-in.json"),
+        include_str!("template/shared/sign-in.json"),
     ),
     (
         "fixtures/sign-in.json-expected.json",
-        include_str!("template/rust/sign-in.json-expected.json"),
+        include_str!("template/shared/sign-in.json-expected.json"),
     ),
     ("wit/transform.wit", WIT),
 ];
 
+const RUST: Files = &[
+    ("Cargo.toml", include_str!("template/rust/Cargo.toml.txt")),
+    ("README.md", include_str!("template/rust/README.md")),
+    (".gitignore", include_str!("template/rust/gitignore.txt")),
+    ("src/lib.rs", include_str!("template/rust/lib.rs")),
+    ("src/component.rs", include_str!("template/rust/component.rs")),
+    ("tests/fixtures.rs", include_str!("template/rust/fixtures.rs")),
+];
+
+const JAVASCRIPT: Files = &[
+    ("package.json", include_str!("template/javascript/package.json")),
+    ("README.md", include_str!("template/javascript/README.md")),
+    (".gitignore", include_str!("template/javascript/gitignore.txt")),
+    ("src/mapping.js", include_str!("template/javascript/mapping.js")),
+    (
+        "src/component.js",
+        include_str!("template/javascript/component.js"),
+    ),
+    (
+        "tests/mapping.test.js",
+        include_str!("template/javascript/mapping.test.js"),
+    ),
+];
+
+const PYTHON: Files = &[
+    (
+        "requirements.txt",
+        include_str!("template/python/requirements.txt"),
+    ),
+    ("README.md", include_str!("template/python/README.md")),
+    (".gitignore", include_str!("template/python/gitignore.txt")),
+    ("build.sh", include_str!("template/python/build.sh")),
+    ("mapping.py", include_str!("template/python/mapping.py")),
+    ("component.py", include_str!("template/python/component.py")),
+    ("test_mapping.py", include_str!("template/python/test_mapping.py")),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Language {
-    /// Rust, for the target wasm32-unknown-unknown.
+    /// Rust, for the target wasm32-unknown-unknown: the smallest and the fastest.
     Rust,
+    /// JavaScript, with componentize-js.
+    Js,
+    /// Python, with componentize-py.
+    Python,
+}
+
+impl Language {
+    fn files(self) -> Files {
+        match self {
+            Self::Rust => RUST,
+            Self::Js => JAVASCRIPT,
+            Self::Python => PYTHON,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,13 +112,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn new(args: &Args) -> Result<u8, Failed> {
-    check_name(&args.name).map_err(Failed::Usage)?;
+    check_name(&args.name, args.lang).map_err(Failed::Usage)?;
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(&args.name));
     check_folder(&dir).map_err(Failed::Usage)?;
-    let files = match args.lang {
-        Language::Rust => &RUST,
-    };
-    for (path, text) in files {
+    let files = [args.lang.files(), SHARED].concat();
+    for (path, text) in &files {
         let text = text
             .replace("{{name}}", &args.name)
             .replace("{{crate}}", &args.name.replace('-', "_"));
@@ -84,8 +130,8 @@ pub(super) fn new(args: &Args) -> Result<u8, Failed> {
     Ok(EXIT_OK)
 }
 
-/// What cargo, the host's configuration and `metadata` in the contract all take.
-fn check_name(name: &str) -> Result<(), String> {
+/// What the tools of the language, the host's configuration and `metadata` in the contract all take.
+fn check_name(name: &str, language: Language) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let well_formed = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(plain)
@@ -98,7 +144,7 @@ fn check_name(name: &str) -> Result<(), String> {
              letter, {NAME_CHARS} characters at most, like `my-mapping`"
         ));
     }
-    if TAKEN.split_whitespace().any(|taken| taken == name) {
+    if language == Language::Rust && TAKEN.split_whitespace().any(|taken| taken == name) {
         return Err(format!(
             "`{name}` has another meaning for Rust or cargo: use another name, like `{name}-mapping`"
         ));
@@ -137,6 +183,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_for_cargo_too() {
+        let check_name = |name| check_name(name, Language::Rust);
         for name in ["m", "my-mapping", "ecs2"] {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
@@ -161,7 +208,7 @@ mod tests {
 
     #[test]
     fn no_placeholder_is_misspelt() {
-        for (path, text) in RUST {
+        for (path, text) in [RUST, JAVASCRIPT, PYTHON, SHARED].concat() {
             let text = text.replace("{{name}}", "").replace("{{crate}}", "");
             assert!(!text.contains("{{"), "{path}");
         }

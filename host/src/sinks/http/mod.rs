@@ -138,6 +138,18 @@ impl HttpConfig {
                 Problem::new("encoding.codec", "`pretty` is for people").hint("use `json` or `original`"),
             );
         }
+        if !self.encoding.codec.is_json() && self.framing == Framing::JsonArray {
+            problems.push(
+                Problem::new("framing", "`csv` makes no JSON list")
+                    .hint("use `newline_delimited`, or `codec: json`"),
+            );
+        }
+        if !self.encoding.codec.header().is_empty() {
+            problems.push(
+                Problem::new("encoding.csv.header", "only files have a header")
+                    .hint("if each request needs one, write it as `payload_prefix`"),
+            );
+        }
         let (Ok(url), Ok(headers)) = (url, headers) else {
             return Err(problems);
         };
@@ -157,7 +169,7 @@ impl HttpConfig {
                     HttpMethod::Put => Method::PUT,
                     HttpMethod::Patch => Method::PATCH,
                 },
-                encoding: self.encoding,
+                encoding: self.encoding.clone(),
                 form: Form::new(self),
             }),
             Ok(_) => Err(problems),
@@ -181,6 +193,7 @@ struct Form {
 impl Form {
     fn new(config: &HttpConfig) -> Self {
         let (before, between, after, content_type) = match config.framing {
+            Framing::NewlineDelimited if !config.encoding.codec.is_json() => ("", b'\n', "\n", "text/csv"),
             Framing::NewlineDelimited => ("", b'\n', "\n", "application/x-ndjson"),
             Framing::JsonArray => ("[", b',', "]", "application/json"),
         };

@@ -243,6 +243,14 @@ fn every_mistake_is_found() {
             "encoding.codec: `pretty` is for people",
         ]
     );
+    let csv = json!({"codec": "csv", "csv": {"fields": ["a"], "header": true}});
+    assert_eq!(
+        problems("https://x/", json!({"framing": "json_array", "encoding": csv})),
+        [
+            "framing: `csv` makes no JSON list",
+            "encoding.csv.header: only files have a header"
+        ]
+    );
     assert_eq!(
         problems("https://x/", json!({"tls": {"ca_file": "missing.pem"}})),
         ["tls.ca_file: ./missing.pem cannot be read: No such file or directory (os error 2)"]

@@ -12,6 +12,7 @@ use serde_json::json;
 
 mod shadow;
 mod swap;
+mod wasi;
 
 use super::{ByteSize, Module, WasmConfig, WasmEngine, guests::guest};
 
@@ -251,7 +252,7 @@ async fn says_what_is_wrong_with_a_module() {
     assert!(
         lab.problem(&importing)
             .await
-            .contains("it imports `wasi:clocks/wall-clock@0.2.0`, which the host does not offer")
+            .contains("it imports `wasi:clocks/wall-clock@0.2.0`, parts of WASI that are not granted to it")
     );
 }
 

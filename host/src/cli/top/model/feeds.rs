@@ -169,7 +169,10 @@ fn of_source(between: Option<Between<'_>>, now: &Scrape, source: &SourceAnswer) 
             service_lag_seconds: held.lag.service_median_seconds,
             own_lag_seconds: held.lag.own_median_seconds,
             reason: match &feed.failure {
-                Some(failure) => Some(format!("{} times: {failure}", feed.failures_in_a_row)),
+                Some(failure) if feed.failures_in_a_row > 1 => {
+                    Some(format!("{} times: {failure}", feed.failures_in_a_row))
+                }
+                Some(failure) => Some(failure.clone()),
                 None => alarm.map(str::to_owned),
             },
         }

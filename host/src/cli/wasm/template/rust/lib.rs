@@ -116,14 +116,15 @@ fn outcome(status: Option<&str>) -> &'static str {
     }
 }
 
-/// The address without the port that some services add: `203.0.113.7:51234`, `[2001:db8::1]:443`.
+/// The address without the port that some services add: `203.0.113.7:51234`, `[2001:db8::1]:443`. An IPv4 address that is written
+/// as one of IPv6 is one of IPv4.
 fn address(text: &str) -> Option<String> {
     let text = text.trim();
     let ip = match text.parse::<SocketAddr>() {
         Ok(address) => address.ip(),
         Err(_) => text.trim_matches(['[', ']']).parse::<IpAddr>().ok()?,
     };
-    Some(ip.to_string())
+    Some(ip.to_canonical().to_string())
 }
 
 #[cfg(test)]
@@ -150,7 +151,11 @@ mod tests {
         assert_eq!(address("203.0.113.7:51234").as_deref(), Some("203.0.113.7"));
         assert_eq!(address("203.0.113.7").as_deref(), Some("203.0.113.7"));
         assert_eq!(address("[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));
-        assert_eq!(address("<null>"), None);
+        assert_eq!(address("::ffff:203.0.113.7").as_deref(), Some("203.0.113.7"));
+        assert_eq!(address("[203.0.113.7]").as_deref(), Some("203.0.113.7"));
+        for text in ["[203.0.113.7]:443", "203.0.113.7:99999", "fe80::1%eth0", "010.0.113.7", "<null>"] {
+            assert_eq!(address(text), None, "{text}");
+        }
     }
 
     #[test]

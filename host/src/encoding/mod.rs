@@ -1,20 +1,24 @@
 //! How sinks write events.
 
+mod csv;
+
+use std::sync::Arc;
+
 use o365_core::LogEvent;
 use serde::Deserialize;
 
+pub use self::csv::{Csv, CsvOptions};
+
 /// The `encoding` of a sink.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct Encoding {
-    /// The form. Default `json`.
-    #[serde(default)]
+    /// The form, with its options. Default `json`.
     pub codec: Codec,
 }
 
 /// The form in which a document is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Codec {
     /// One document a line.
     #[default]
@@ -23,16 +27,71 @@ pub enum Codec {
     Pretty,
     /// The audit record as the API sent it: `event.original` of a mapped event, the document itself of another.
     Original,
+    /// Chosen fields, separated by commas.
+    Csv(Arc<Csv>),
+}
+
+/// What a person wrote.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    codec: Name,
+    csv: Option<CsvOptions>,
+}
+
+#[derive(Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    #[default]
+    Json,
+    Pretty,
+    Original,
+    Csv,
+}
+
+impl TryFrom<Written> for Encoding {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let codec = match (written.codec, written.csv) {
+            (Name::Csv, Some(options)) => Codec::Csv(Arc::new(Csv::new(options)?)),
+            (Name::Csv, None) => {
+                return Err(
+                    "`csv` needs its columns: write `csv: { fields: [\"@timestamp\", event.action] }` beside `codec`"
+                        .to_owned(),
+                );
+            }
+            (_, Some(_)) => return Err("has options for `csv`, but another `codec`".to_owned()),
+            (Name::Json, None) => Codec::Json,
+            (Name::Pretty, None) => Codec::Pretty,
+            (Name::Original, None) => Codec::Original,
+        };
+        Ok(Self { codec })
+    }
 }
 
 impl Codec {
     /// Whether a program would have trouble with it.
-    pub(crate) fn is_for_people(self) -> bool {
-        self == Self::Pretty
+    pub(crate) fn is_for_people(&self) -> bool {
+        *self == Self::Pretty
+    }
+
+    /// Whether an event is a JSON document.
+    pub(crate) fn is_json(&self) -> bool {
+        !matches!(self, Self::Csv(_))
+    }
+
+    /// The line, with its line feed, that stands before the first event; empty if there is none.
+    pub(crate) fn header(&self) -> &[u8] {
+        match self {
+            Self::Csv(csv) => csv.header(),
+            Self::Json | Self::Pretty | Self::Original => &[],
+        }
     }
 
     /// The event in one line, without a line feed.
-    pub(crate) fn text(self, event: &mut LogEvent) -> Vec<u8> {
+    pub(crate) fn text(&self, event: &mut LogEvent) -> Vec<u8> {
         let mut text = Vec::new();
         self.encode(event, false, &mut text);
         text.pop();
@@ -40,7 +99,7 @@ impl Codec {
     }
 
     /// Appends the event and a line feed.
-    pub fn encode(self, event: &mut LogEvent, colour: bool, out: &mut Vec<u8>) {
+    pub fn encode(&self, event: &mut LogEvent, colour: bool, out: &mut Vec<u8>) {
         match self {
             Self::Json => push_one_line(&event.to_bytes(), out),
             Self::Pretty => match serde_json::from_slice(&event.to_bytes()) {
@@ -52,6 +111,8 @@ impl Codec {
                 Some(original) => push_one_line(original.as_bytes(), out),
                 None => push_one_line(&event.to_bytes(), out),
             },
+            // With its line feed.
+            Self::Csv(csv) => return csv.encode(event, out),
         }
         out.push(b'\n');
     }
@@ -129,7 +190,7 @@ fn pretty(value: &serde_json::Value, depth: usize, colour: bool, out: &mut Vec<u
 mod tests {
     use super::*;
 
-    fn encode(codec: Codec, document: &'static str) -> String {
+    fn encode(codec: &Codec, document: &'static str) -> String {
         let mut out = Vec::new();
         codec.encode(&mut LogEvent::untracked(document), false, &mut out);
         String::from_utf8(out).unwrap()
@@ -137,24 +198,24 @@ mod tests {
 
     #[test]
     fn json_is_one_line_whatever_came_in() {
-        assert_eq!(encode(Codec::Json, "{\n\"a\":\r\n1}"), "{ \"a\":  1}\n");
+        assert_eq!(encode(&Codec::Json, "{\n\"a\":\r\n1}"), "{ \"a\":  1}\n");
     }
 
     #[test]
     fn pretty_is_indented_and_keeps_what_is_no_json() {
         assert_eq!(
-            encode(Codec::Pretty, r#"{"a":{"b":[1,"x"],"c":{}}}"#),
+            encode(&Codec::Pretty, r#"{"a":{"b":[1,"x"],"c":{}}}"#),
             "{\n  \"a\": {\n    \"b\": [\n      1,\n      \"x\"\n    ],\n    \"c\": {}\n  }\n}\n"
         );
-        assert_eq!(encode(Codec::Pretty, "oops"), "oops\n");
+        assert_eq!(encode(&Codec::Pretty, "oops"), "oops\n");
     }
 
     #[test]
     fn original_is_the_untouched_record() {
         assert_eq!(
-            encode(Codec::Original, r#"{"event":{"original":"{\"Id\": 1}"}}"#),
+            encode(&Codec::Original, r#"{"event":{"original":"{\"Id\": 1}"}}"#),
             "{\"Id\": 1}\n"
         );
-        assert_eq!(encode(Codec::Original, r#"{"Id":2}"#), "{\"Id\":2}\n");
+        assert_eq!(encode(&Codec::Original, r#"{"Id":2}"#), "{\"Id\":2}\n");
     }
 }
