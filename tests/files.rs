@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::Read,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -63,15 +64,14 @@ impl Drop for SmallDisk {
 }
 
 #[cfg(target_os = "linux")]
-async fn a_full_disk(sink: &str, name: &str, read: impl Fn(&Path) -> String) {
+async fn a_full_disk(room: usize, sink: &str, name: &str, read: impl Fn(&Path) -> String) {
     let dir = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(dir.path().join("disk")) else {
         return;
     };
     let ballast = disk.0.join("ballast");
-    std::fs::write(&ballast, vec![0; 1_000_000]).unwrap();
+    std::fs::write(&ballast, vec![0; (1 << 20) - room]).unwrap();
     configure(dir.path(), sink);
-    // A small start that fits, so that there is something to damage.
     let input: String = (0..EVENTS / 4).map(event).collect();
     std::fs::write(dir.path().join("input"), input).unwrap();
     let mut child = host(dir.path())
@@ -118,7 +118,23 @@ async fn a_full_disk(sink: &str, name: &str, read: impl Fn(&Path) -> String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_stops_the_sink_and_room_lets_it_go_on() {
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-    a_full_disk("path: disk/out.ndjson", "out.ndjson", read).await;
+    a_full_disk(48 << 10, "path: disk/out.ndjson", "out.ndjson", read).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_no_half_of_a_compressed_frame() {
+    let read = |path: &Path| {
+        let mut text = String::new();
+        let bytes = std::fs::read(path).unwrap_or_default();
+        let mut decoder = flate2::bufread::MultiGzDecoder::new(bytes.as_slice());
+        if !bytes.is_empty() {
+            decoder.read_to_string(&mut text).unwrap();
+        }
+        text
+    };
+    let sink = "path: disk/out.ndjson.gz, compression: gzip";
+    a_full_disk(8 << 10, sink, "out.ndjson.gz", read).await;
 }
 
 #[cfg(unix)]
