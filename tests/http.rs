@@ -3,7 +3,6 @@
 
 use std::{
     net::SocketAddr,
-    process::Stdio,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -12,25 +11,19 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
-use tokio::{
-    io::AsyncWriteExt,
-    net::TcpListener,
-    process::{Child, Command},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
+    numbered::{Fed, Tally, events, feed, program},
     proxy::Proxy,
-    support::{PATIENCE, host, wait_for},
+    support::{PATIENCE, wait_for},
 };
 
-/// How often each number came.
+/// What came.
 #[derive(Debug, Default)]
 struct Received {
-    counts: Mutex<Vec<u8>>,
+    tally: Mutex<Tally>,
     events: AtomicU64,
-    /// Events of requests that were answered.
-    requests: AtomicU64,
     latency: Duration,
 }
 
@@ -38,17 +31,11 @@ async fn take(State(received): State<Arc<Received>>, body: Bytes) -> StatusCode 
     if !received.latency.is_zero() {
         tokio::time::sleep(received.latency).await;
     }
-    let mut counts = received.counts.lock().unwrap();
+    let mut tally = received.tally.lock().unwrap();
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let event: serde_json::Value = serde_json::from_slice(line).unwrap();
-        let number = usize::try_from(event["n"].as_u64().unwrap()).unwrap();
-        if counts.len() <= number {
-            counts.resize(number + 1, 0);
-        }
-        counts[number] += 1;
+        tally.add(line);
         received.events.fetch_add(1, Ordering::Relaxed);
     }
-    received.requests.fetch_add(1, Ordering::Relaxed);
     StatusCode::OK
 }
 
@@ -67,37 +54,6 @@ async fn serve(latency: Duration) -> (Arc<Received>, SocketAddr, JoinSet<()>) {
     let mut guard = JoinSet::new();
     guard.spawn(async move { axum::serve(listener, router).await.unwrap() });
     (received, address, guard)
-}
-
-fn program(dir: &std::path::Path, sink: &str) -> Command {
-    let config =
-        format!("sources: {{ in: {{ type: stdin }} }}\nsinks: {{ out: {{ inputs: [in], {sink} }} }}\n");
-    std::fs::write(dir.join("pipeline.yaml"), config).unwrap();
-    let mut command = host(dir);
-    command
-        .args(["run", "--config", "pipeline.yaml"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null());
-    command
-}
-
-/// Feeds so many events and waits for the end.
-async fn feed(child: &mut Child, events: u64) {
-    const AT_A_TIME: u64 = 1_000;
-    let mut stdin = child.stdin.take().unwrap();
-    for first in (0..events).step_by(usize::try_from(AT_A_TIME).unwrap()) {
-        let numbers = first..events.min(first + AT_A_TIME);
-        let lines: String = numbers.map(|number| format!("{{\"n\":{number}}}\n")).collect();
-        stdin.write_all(lines.as_bytes()).await.unwrap();
-    }
-    drop(stdin);
-    assert_eq!(child.wait().await.unwrap().code(), Some(0));
-}
-
-/// As many as the machine and the build allow.
-fn events(least: u64) -> u64 {
-    let asked = std::env::var("O365_SINK_EVENTS").ok();
-    asked.map_or(least, |text| text.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,12 +85,11 @@ async fn a_server_that_is_cut_off_and_goes_down_gets_every_event() {
         }
         proxy.cut()
     };
-    let work = async { tokio::join!(feed(&mut child, events), disturb) };
+    let fed = Fed::default();
+    let work = async { tokio::join!(feed(&mut child, events, &fed), disturb) };
     let ((), cut) = tokio::time::timeout(PATIENCE * 3, work).await.unwrap();
-    let counts = received.counts.lock().unwrap();
-    assert_eq!(counts.len() as u64, events);
-    let lost = counts.iter().map(|count| usize::from(*count == 0)).sum::<usize>();
-    let twice = counts.iter().map(|count| usize::from(*count > 1)).sum::<usize>();
+    let tally = received.tally.lock().unwrap();
+    let (lost, twice) = (tally.lost(events), tally.extra());
     eprintln!(
         "{events} events, {cut} connections cut while open, {lost} lost, {twice} delivered more than once"
     );
@@ -160,7 +115,7 @@ async fn a_slow_server_is_no_slow_sink() {
         ] {
             let mut child = program(dir.path(), &sink).spawn().unwrap();
             let began = Instant::now();
-            tokio::time::timeout(PATIENCE, feed(&mut child, events))
+            tokio::time::timeout(PATIENCE, feed(&mut child, events, &Fed::default()))
                 .await
                 .unwrap();
             rates.push(events as f64 / began.elapsed().as_secs_f64());

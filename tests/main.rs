@@ -34,12 +34,15 @@ mod kills;
 mod kit;
 mod logs;
 mod memory;
+mod numbered;
 mod once;
 mod proxy;
 mod refused;
 #[cfg(unix)]
 mod reload;
 mod replay;
+#[cfg(target_os = "linux")]
+mod servers;
 mod signals;
 mod state;
 #[cfg(unix)]

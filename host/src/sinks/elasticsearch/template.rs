@@ -32,7 +32,12 @@ pub(super) fn template(
         for_opensearch(&mut mappings);
     }
     let mut template = json!({
-        "settings": { "index": { "mapping": { "total_fields": { "limit": TOTAL_FIELDS.to_string() } } } },
+        "settings": { "index": { "mapping": {
+            "total_fields": { "limit": TOTAL_FIELDS.to_string() },
+            // A date that is none, or a number out of range, is kept in the document and not searched: it is no reason to
+            // refuse the whole event.
+            "ignore_malformed": true,
+        } } },
         "mappings": mappings,
     });
     if let (Some(lifecycle), Flavour::Elasticsearch) = (lifecycle, flavour) {
@@ -150,6 +155,8 @@ mod tests {
                 }
             }
         }
+        // No data stream takes an event without a time.
+        mappings["properties"]["@timestamp"]["ignore_malformed"] = json!(false);
         // Kept, and not searched: it holds the whole record once more.
         mappings["properties"]["event"]["properties"]["original"] =
             json!({ "type": "keyword", "index": false, "doc_values": false });
