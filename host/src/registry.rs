@@ -6,7 +6,7 @@ use crate::{config::Registry, enrichment, sinks, sources, transforms, wasm};
 
 /// The component types of this program.
 pub fn registry() -> Registry {
-    Registry::new()
+    let registry = Registry::new()
         .source::<O365AuditConfig>("o365_audit")
         .source::<sources::StdinConfig>("stdin")
         .source::<sources::FileConfig>("file")
@@ -23,5 +23,16 @@ pub fn registry() -> Registry {
         .sink::<sinks::HttpConfig>("http")
         .sink::<sinks::ElasticsearchConfig>("elasticsearch")
         .enrichment_table::<enrichment::FileTableConfig>("file")
-        .enrichment_table::<enrichment::MmdbTableConfig>("mmdb")
+        .enrichment_table::<enrichment::MmdbTableConfig>("mmdb");
+    kafka(registry)
+}
+
+#[cfg(feature = "sink-kafka")]
+fn kafka(registry: Registry) -> Registry {
+    registry.sink::<sinks::KafkaConfig>("kafka")
+}
+
+#[cfg(not(feature = "sink-kafka"))]
+fn kafka(registry: Registry) -> Registry {
+    registry.sink_left_out("kafka", "build it with `--features sink-kafka`")
 }

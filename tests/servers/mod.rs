@@ -1,10 +1,12 @@
 //! The sinks against the real servers, which `.ci/servers/servers` installs and starts.
 //!
 //! Every test is skipped with a loud line unless `O365_REQUIRE_SERVERS` is set; then a server that is missing is a failure:
-//! `O365_REQUIRE_SERVERS=1 cargo test -p o365-host --test end_to_end -- --nocapture servers::`.
+//! `O365_REQUIRE_SERVERS=1 cargo test -p o365-host --features sink-kafka --test end_to_end -- --nocapture servers::`.
 //! `O365_SINK_EVENTS=1000000` is what the bars are measured with.
 
 mod elasticsearch;
+#[cfg(feature = "sink-kafka")]
+mod kafka;
 
 use std::{
     net::SocketAddr,
@@ -87,6 +89,18 @@ async fn succeed(command: &mut Command) {
     // The first start installs.
     let status = tokio::time::timeout(PATIENCE * 5, command.status()).await;
     assert!(status.unwrap().unwrap().success(), "{command:?}");
+}
+
+/// Ports that nobody has now, and that no client is given: see the script.
+#[cfg(feature = "sink-kafka")]
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
+    let mut held = Vec::new();
+    let mut port = 20_000 + u16::try_from(std::process::id() % 8_000).unwrap();
+    while held.len() < N {
+        held.extend(std::net::TcpListener::bind(("127.0.0.1", port)));
+        port += 1;
+    }
+    std::array::from_fn(|place| held[place].local_addr().unwrap().port())
 }
 
 /// Feeds events while the server crashes 3 times and its connections are cut until 20 were open when it happened. How

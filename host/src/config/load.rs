@@ -344,6 +344,11 @@ impl Loader {
             }
             return None;
         };
+        if let Some(remedy) = types.left_out(name) {
+            let message = format!("this program was built without `{name}`");
+            self.report(path, place(found), &message, Some(remedy));
+            return None;
+        }
         if types.get(name).is_none() {
             let section = match path.first() {
                 Some(Segment::Key(section)) if section == "enrichment_tables" => "an enrichment table",

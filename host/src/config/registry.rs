@@ -17,21 +17,34 @@ use super::{
 type Reader<C> = fn(&Node, &Range<usize>, &[&str], &[Segment]) -> Result<Box<C>, Vec<Finding>>;
 
 /// The types of one section.
-pub(super) struct Types<C: ?Sized>(IndexMap<&'static str, Reader<C>>);
+pub(super) struct Types<C: ?Sized> {
+    known: IndexMap<&'static str, Reader<C>>,
+    /// Those that this build does not have, and what to do about it.
+    left_out: IndexMap<&'static str, &'static str>,
+}
 
 impl<C: ?Sized> Types<C> {
     pub(super) fn get(&self, name: &str) -> Option<Reader<C>> {
-        self.0.get(name).copied()
+        self.known.get(name).copied()
     }
 
+    /// Also of those that this build does not have: asking for one says what to do.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
+        self.known.keys().chain(self.left_out.keys()).copied()
+    }
+
+    /// What to do to have a type that this build does not have.
+    pub(super) fn left_out(&self, name: &str) -> Option<&'static str> {
+        self.left_out.get(name).copied()
     }
 }
 
 impl<C: ?Sized> Default for Types<C> {
     fn default() -> Self {
-        Self(IndexMap::new())
+        Self {
+            known: IndexMap::new(),
+            left_out: IndexMap::new(),
+        }
     }
 }
 
@@ -53,7 +66,7 @@ impl Registry {
     /// Adds a type of source.
     #[must_use]
     pub fn source<T: DeserializeOwned + SourceConfig + 'static>(mut self, name: &'static str) -> Self {
-        self.sources.0.insert(name, |node, at, also, within| {
+        self.sources.known.insert(name, |node, at, also, within| {
             Ok(Box::new(collect::read::<T>(node, at, also, within)?))
         });
         self
@@ -62,7 +75,7 @@ impl Registry {
     /// Adds a type of transform.
     #[must_use]
     pub fn transform<T: DeserializeOwned + TransformConfig + 'static>(mut self, name: &'static str) -> Self {
-        self.transforms.0.insert(name, |node, at, also, within| {
+        self.transforms.known.insert(name, |node, at, also, within| {
             Ok(Box::new(collect::read::<T>(node, at, also, within)?))
         });
         self
@@ -71,9 +84,16 @@ impl Registry {
     /// Adds a type of sink.
     #[must_use]
     pub fn sink<T: DeserializeOwned + SinkConfig + 'static>(mut self, name: &'static str) -> Self {
-        self.sinks.0.insert(name, |node, at, also, within| {
+        self.sinks.known.insert(name, |node, at, also, within| {
             Ok(Box::new(collect::read::<T>(node, at, also, within)?))
         });
+        self
+    }
+
+    /// Names a type of sink that this build does not have, and what to do about it.
+    #[must_use]
+    pub fn sink_left_out(mut self, name: &'static str, remedy: &'static str) -> Self {
+        self.sinks.left_out.insert(name, remedy);
         self
     }
 
@@ -83,9 +103,11 @@ impl Registry {
         mut self,
         name: &'static str,
     ) -> Self {
-        self.enrichment_tables.0.insert(name, |node, at, also, within| {
-            Ok(Box::new(collect::read::<T>(node, at, also, within)?))
-        });
+        self.enrichment_tables
+            .known
+            .insert(name, |node, at, also, within| {
+                Ok(Box::new(collect::read::<T>(node, at, also, within)?))
+            });
         self
     }
 }
@@ -93,10 +115,10 @@ impl Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry")
-            .field("sources", &self.sources.0.keys())
-            .field("transforms", &self.transforms.0.keys())
-            .field("sinks", &self.sinks.0.keys())
-            .field("enrichment_tables", &self.enrichment_tables.0.keys())
+            .field("sources", &self.sources.known.keys())
+            .field("transforms", &self.transforms.known.keys())
+            .field("sinks", &self.sinks.known.keys())
+            .field("enrichment_tables", &self.enrichment_tables.known.keys())
             .finish()
     }
 }

@@ -7,6 +7,9 @@ pub mod delivery;
 mod elasticsearch;
 mod file;
 mod http;
+#[cfg(feature = "sink-kafka")]
+mod kafka;
+mod lookup;
 mod web;
 
 pub use blackhole::BlackholeConfig;
@@ -14,6 +17,8 @@ pub use console::{ConsoleConfig, ConsoleTarget};
 pub use elasticsearch::{ElasticsearchConfig, Setup};
 pub use file::FileConfig;
 pub use http::{Framing, HttpConfig, HttpMethod};
+#[cfg(feature = "sink-kafka")]
+pub use kafka::{KafkaCompression, KafkaConfig, KafkaSasl, KafkaTls, SaslMechanism};
 pub use web::{AuthOptions, Compression, TlsOptions};
 
 pub use crate::append::Rotation;
