@@ -7,6 +7,7 @@ pub mod delivery;
 mod elasticsearch;
 mod file;
 mod http;
+mod lookup;
 mod web;
 
 pub use blackhole::BlackholeConfig;

@@ -2,7 +2,6 @@
 
 mod bulk;
 mod hosts;
-mod lookup;
 mod options;
 mod product;
 mod setup;

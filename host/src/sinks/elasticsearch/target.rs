@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha1::{Digest, Sha1};
 
 use super::{
-    lookup,
+    super::lookup,
     options::{BulkAction, DataStream},
 };
 

@@ -9,36 +9,49 @@ pub(super) fn texts<const N: usize>(
     paths: [&[String]; N],
 ) -> Result<[Option<String>; N], serde_json::Error> {
     let mut found = [const { None }; N];
-    let mut deserializer = serde_json::Deserializer::from_slice(document);
-    deserializer.deserialize_map(Look {
-        paths: &paths,
-        here: [true; N],
-        depth: 0,
-        found: &mut found,
-    })?;
-    deserializer.end()?;
+    find(document, &paths, &mut found)?;
     Ok(found)
 }
 
-struct Look<'l, const N: usize> {
-    paths: &'l [&'l [String]; N],
-    /// Which of the paths lead through here.
-    here: [bool; N],
-    depth: usize,
-    found: &'l mut [Option<String>; N],
+/// The same for paths whose number is known later. There are as many places in `found`, and not more than 64.
+pub(super) fn find(
+    document: &[u8],
+    paths: &[&[String]],
+    found: &mut [Option<String>],
+) -> Result<(), serde_json::Error> {
+    debug_assert!(paths.len() == found.len() && paths.len() <= MOST);
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    deserializer.deserialize_map(Look {
+        paths,
+        here: u64::MAX,
+        depth: 0,
+        found,
+    })?;
+    deserializer.end()
 }
 
-impl<const N: usize> Look<'_, N> {
+/// So many paths can be looked for.
+pub(super) const MOST: usize = u64::BITS as usize;
+
+struct Look<'l> {
+    paths: &'l [&'l [String]],
+    /// Which of the paths lead through here, a bit each.
+    here: u64,
+    depth: usize,
+    found: &'l mut [Option<String>],
+}
+
+impl Look<'_> {
     fn keep(self, text: &(impl ToString + ?Sized)) {
         for (at, path) in self.paths.iter().enumerate() {
-            if self.here[at] && path.len() == self.depth {
+            if self.here >> at & 1 == 1 && path.len() == self.depth {
                 self.found[at] = Some(text.to_string());
             }
         }
     }
 }
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Look<'_, N> {
+impl<'de> DeserializeSeed<'de> for Look<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -46,7 +59,7 @@ impl<'de, const N: usize> DeserializeSeed<'de> for Look<'_, N> {
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Look<'_, N> {
+impl<'de> Visitor<'de> for Look<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,7 +68,7 @@ impl<'de, const N: usize> Visitor<'de> for Look<'_, N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(here) = map.next_key_seed(Key(&self))? {
-            if here.contains(&true) {
+            if here != 0 {
                 map.next_value_seed(Look {
                     paths: self.paths,
                     here,
@@ -103,28 +116,28 @@ impl<'de, const N: usize> Visitor<'de> for Look<'_, N> {
 }
 
 /// Which paths go on with a key.
-struct Key<'k, 'l, const N: usize>(&'k Look<'l, N>);
+struct Key<'k, 'l>(&'k Look<'l>);
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Key<'_, '_, N> {
-    type Value = [bool; N];
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = u64;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<[bool; N], D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<const N: usize> Visitor<'_> for Key<'_, '_, N> {
-    type Value = [bool; N];
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = u64;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<[bool; N], E> {
+    fn visit_str<E: Error>(self, key: &str) -> Result<u64, E> {
         let look = self.0;
-        Ok(std::array::from_fn(|at| {
-            look.here[at] && look.paths[at].get(look.depth).is_some_and(|part| part == key)
-        }))
+        let goes_on = |path: &[String]| path.get(look.depth).is_some_and(|part| part == key);
+        let bits = look.paths.iter().enumerate();
+        Ok(look.here & bits.fold(0, |bits, (at, path)| bits | u64::from(goes_on(path)) << at))
     }
 }
 
