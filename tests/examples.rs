@@ -25,6 +25,7 @@ async fn every_example_is_valid() {
         ("O365_KEY_PASSPHRASE", "correct-horse".into()),
         ("O365_CLIENT_SECRET", "any".into()),
         ("ES_API_KEY", "id:key".into()),
+        ("NATS_PASSWORD", "password".into()),
         ("RECORDS", home.path().join("records.ndjson")),
     ];
     let mut seen = 0;

@@ -8,6 +8,7 @@ mod elasticsearch;
 mod file;
 mod http;
 mod lookup;
+mod nats;
 mod web;
 
 pub use blackhole::BlackholeConfig;
@@ -15,6 +16,7 @@ pub use console::{ConsoleConfig, ConsoleTarget};
 pub use elasticsearch::{ElasticsearchConfig, Setup};
 pub use file::FileConfig;
 pub use http::{Framing, HttpConfig, HttpMethod};
+pub use nats::{NatsAuth, NatsConfig, NatsTls};
 pub use web::{AuthOptions, Compression, TlsOptions};
 
 pub use crate::append::Rotation;
