@@ -5,6 +5,7 @@
 //! `O365_SINK_EVENTS=1000000` is what the bars are measured with.
 
 mod elasticsearch;
+mod nats;
 
 use std::{
     net::SocketAddr,
