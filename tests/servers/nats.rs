@@ -8,6 +8,7 @@ use async_nats::jetstream::{
     stream::{Config, DiscardPolicy},
 };
 use futures_util::StreamExt;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use super::{Server, survive};
@@ -57,9 +58,16 @@ async fn messages(server: &Server, stream: &str, mut each: impl FnMut(&str, &[u8
 }
 
 fn sink(address: impl std::fmt::Display, more: &str) -> String {
+    sink_with(
+        address,
+        "retry_initial_backoff: 20ms, retry_max_duration: 1s",
+        more,
+    )
+}
+
+fn sink_with(address: impl std::fmt::Display, request: &str, more: &str) -> String {
     format!(
-        "type: nats, url: \"nats://{address}\", batch: {{ timeout: 50ms }}, \
-         request: {{ retry_initial_backoff: 20ms, retry_max_duration: 1s }}, {more}"
+        "type: nats, url: \"nats://{address}\", batch: {{ timeout: 50ms }}, request: {{ {request} }}, {more}"
     )
 }
 
@@ -255,6 +263,73 @@ async fn events_wait_until_what_is_wrong_is_repaired() {
     )
     .await;
     assert_eq!(count(&server, "RIGHT").await, 20);
+}
+
+/// A certificate of this authority for the name of this machine.
+fn certificate(authority: &CertifiedIssuer<'_, KeyPair>, dir: &Path, name: &str) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    std::fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+}
+
+fn authority(dir: &Path, name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(dir.join(format!("{name}.pem")), authority.pem()).unwrap();
+    authority
+}
+
+/// From the documentation of NATS.
+const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+const PUBLIC: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_in_with_a_key_over_tls_that_asks_for_a_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    let ours = authority(dir.path(), "ca");
+    certificate(&ours, dir.path(), "server");
+    certificate(&ours, dir.path(), "client");
+    authority(dir.path(), "other");
+    let may = "permissions: { publish: { deny: [\"o365.secret\"] } }";
+    let settings = format!(
+        "tls {{ cert_file: \"{at}/server.pem\", key_file: \"{at}/server.key\", ca_file: \"{at}/ca.pem\", verify: true }}\n\
+         authorization {{ users: [ {{ nkey: {PUBLIC}, {may} }} ] }}"
+    );
+    let Some(server) = Server::start("nats", &settings, &[]).await else {
+        return;
+    };
+    let login = format!("auth: {{ strategy: nkey, seed: {SEED} }}");
+    let tls = |ca: &str| {
+        format!("tls: {{ ca_file: {at}/{ca}.pem, crt_file: {at}/client.pem, key_file: {at}/client.key }}")
+    };
+    let (right, other) = (tls("ca"), tls("other"));
+    let missing = format!("subject: o365.audit, {login}, {right}");
+    says(
+        &server,
+        &missing,
+        "NATS 2.9.10: no stream takes the subject `o365.audit`",
+    )
+    .await;
+    let unknown = format!("subject: o365.audit, {login}, {other}");
+    says(&server, &unknown, "invalid peer certificate").await;
+    let nobody = format!("subject: o365.audit, {right}");
+    says(&server, &nobody, "check the login (`auth`)").await;
+    let refused = format!("subject: o365.secret, {login}, {right}");
+    let refused = sink_with(server.address(0), "retry_attempts: 0", &refused);
+    let mut command = program(dir.path(), &refused);
+    let run = output_with_input(&mut command, text(&[event("1", "one")])).await;
+    let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+    assert_eq!(run.status.code(), Some(1), "{log}");
+    assert!(
+        log.to_lowercase()
+            .contains("permissions violation for publish to \"o365.secret\""),
+        "{log}"
+    );
+    assert!(!log.contains(SEED), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

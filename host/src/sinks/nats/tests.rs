@@ -379,6 +379,17 @@ async fn a_missing_right_and_a_wrong_login_are_told_without_secrets() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_down_is_no_obstacle_when_there_is_another() {
+    let (server, url, _guard) = serve(|number, _| if number == 1 { Does::Cuts } else { STORED }).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let down = format!("nats://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (status, _) = run(&config(&format!("{down}, {url}"), json!({})), &[r#"{"t":"a"}"#]).await;
+    assert_eq!(status, EventStatus::Delivered);
+    assert_eq!(server.published.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn nobody_there_is_told_with_the_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
