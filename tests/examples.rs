@@ -26,6 +26,7 @@ async fn every_example_is_valid() {
         ("O365_CLIENT_SECRET", "any".into()),
         ("ES_API_KEY", "id:key".into()),
         ("KAFKA_PASSWORD", "correct-horse".into()),
+        ("NATS_PASSWORD", "password".into()),
         ("RECORDS", home.path().join("records.ndjson")),
     ];
     let mut seen = 0;

@@ -22,6 +22,7 @@ pub fn registry() -> Registry {
         .sink::<sinks::BlackholeConfig>("blackhole")
         .sink::<sinks::HttpConfig>("http")
         .sink::<sinks::ElasticsearchConfig>("elasticsearch")
+        .sink::<sinks::NatsConfig>("nats")
         .enrichment_table::<enrichment::FileTableConfig>("file")
         .enrichment_table::<enrichment::MmdbTableConfig>("mmdb");
     kafka(registry)

@@ -7,6 +7,7 @@
 mod elasticsearch;
 #[cfg(feature = "sink-kafka")]
 mod kafka;
+mod nats;
 
 use std::{
     net::SocketAddr,

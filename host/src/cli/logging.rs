@@ -20,9 +20,9 @@ pub enum LogFormat {
 }
 
 /// Compiling a component makes millions of trace lines, which nobody means who asks for ours. A directive that names these
-/// targets still turns them on.
-const QUIET: &str =
-    "cranelift_codegen=warn,cranelift_frontend=warn,regalloc2=warn,wasmtime=info,wasmtime_cranelift=warn";
+/// targets still turns them on. What the client of NATS tells of its connections, the sink tells better.
+const QUIET: &str = "cranelift_codegen=warn,cranelift_frontend=warn,regalloc2=warn,wasmtime=info,wasmtime_cranelift=warn,\
+                     async_nats=off";
 
 pub(super) fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     // Machines get the component of each line; people see from the line what it is of.

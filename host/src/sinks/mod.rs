@@ -10,6 +10,7 @@ mod http;
 #[cfg(feature = "sink-kafka")]
 mod kafka;
 mod lookup;
+mod nats;
 mod web;
 
 pub use blackhole::BlackholeConfig;
@@ -19,6 +20,7 @@ pub use file::FileConfig;
 pub use http::{Framing, HttpConfig, HttpMethod};
 #[cfg(feature = "sink-kafka")]
 pub use kafka::{KafkaCompression, KafkaConfig, KafkaSasl, KafkaTls, SaslMechanism};
+pub use nats::{NatsAuth, NatsConfig, NatsTls};
 pub use web::{AuthOptions, Compression, TlsOptions};
 
 pub use crate::append::Rotation;

@@ -242,7 +242,8 @@ fn explain(error: reqwest::Error) -> String {
     reason
 }
 
-fn authorities(path: &Path) -> Result<Vec<Certificate>, Problem> {
+/// The certificates of a PEM file; at least one.
+pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate>, Problem> {
     let problem = |message: String| {
         Problem::new("tls.ca_file", message)
             .hint("the file must have blocks `-----BEGIN CERTIFICATE-----`; a relative path starts at the configuration file")

@@ -35,7 +35,7 @@ use o365_core::{
     ComponentError, ComponentKey, EventBatch, EventStatus, FailedEvent, LogEvent, RefusedEvents, StreamSink,
     backoff::Jitter,
 };
-pub use options::{BatchOptions, Concurrency, RequestOptions};
+pub use options::{BatchOptions, Concurrency, OneOrMore, RequestOptions};
 pub use stats::SinkStats;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};

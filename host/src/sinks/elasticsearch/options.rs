@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::{
     super::{
-        delivery::{BatchOptions, RequestOptions},
+        delivery::{BatchOptions, OneOrMore, RequestOptions},
         web::{self, AuthOptions, Compression, TlsOptions, Web},
     },
     Elasticsearch,
@@ -75,16 +75,6 @@ fn event_id() -> Option<String> {
 
 fn yes() -> bool {
     true
-}
-
-/// One text, or a list of them.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub enum OneOrMore {
-    /// One.
-    One(String),
-    /// Several.
-    More(Vec<String>),
 }
 
 /// Where events are stored.
@@ -218,10 +208,7 @@ impl ElasticsearchConfig {
     }
 
     fn urls(&self, found: &mut impl FnMut(Problem)) -> Vec<Url> {
-        let written = match &self.endpoints {
-            OneOrMore::One(text) => std::slice::from_ref(text),
-            OneOrMore::More(texts) => texts.as_slice(),
-        };
+        let written = self.endpoints.texts();
         if written.is_empty() {
             found(Problem::new("endpoints", "is empty").hint("write at least one address"));
         }
