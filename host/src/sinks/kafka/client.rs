@@ -45,13 +45,11 @@ impl Producers {
     /// The producer.
     pub(super) fn get(&self) -> Result<Arc<Producer>, String> {
         let mut current = self.current();
-        match &*current {
-            Some(producer) => Ok(Arc::clone(producer)),
-            None => {
-                let producer = Producer::new(&self.config, &self.key).map_err(|error| error.to_string())?;
-                Ok(Arc::clone(current.insert(Arc::new(producer))))
-            }
+        if let Some(producer) = &*current {
+            return Ok(Arc::clone(producer));
         }
+        let producer = Producer::new(&self.config, &self.key).map_err(|error| error.to_string())?;
+        Ok(Arc::clone(current.insert(Arc::new(producer))))
     }
 
     /// What waits in it is not delivered by it, and is sent again by another.
