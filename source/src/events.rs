@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use memchr::{memchr, memchr2};
 
 /// What a blob's text holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl Split {
             text = Cow::Owned(mended);
         }
         // Between tokens a line feed is as good as a blank, and within a string it is not allowed.
-        if text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        if memchr2(b'\n', b'\r', &text).is_some() {
             for byte in text.to_mut() {
                 if matches!(byte, b'\n' | b'\r') {
                     *byte = b' ';
@@ -215,11 +216,11 @@ fn element_end(body: &[u8], from: usize) -> Result<usize, usize> {
 fn string_end(body: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        match body.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+        at += memchr2(b'"', b'\\', body.get(at..)?)?;
+        if body[at] == b'"' {
+            return Some(at + 1);
         }
+        at += 2;
     }
 }
 
@@ -257,11 +258,8 @@ fn value_end(body: &[u8], from: usize) -> Option<usize> {
 fn mend_surrogates(text: &[u8]) -> Option<Vec<u8>> {
     let mut mended: Option<Vec<u8>> = None;
     let mut at = 0;
-    while at + 1 < text.len() {
-        if text[at] != b'\\' {
-            at += 1;
-            continue;
-        }
+    while let Some(next) = text.get(at..).and_then(|rest| memchr(b'\\', rest)) {
+        at += next;
         match (surrogate(text, at), surrogate(text, at + 6)) {
             (Some(Half::High), Some(Half::Low)) => at += 12,
             (Some(_), _) => {

@@ -104,9 +104,6 @@ async fn nothing_is_lost_or_repeated_when_it_crashes_and_connections_are_cut() {
     assert_eq!((lost, extra, late), (0, 0, 0));
     assert_eq!(tenants.len() as u64, TENANTS);
     let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
-    assert!(
-        log.contains("health check: 1 brokers; the topic is not there"),
-        "{log}"
-    );
+    assert!(log.contains("health check: 1 brokers"), "{log}");
     assert!(!log.contains(password.trim()), "the password is in the log");
 }

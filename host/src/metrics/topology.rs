@@ -97,7 +97,7 @@ const REQUESTS: &[Read<SinkStats>] = &[
         Family::counter(
             "sink_requests",
             SINK,
-            "Requests that a sink has made, with those that were made again",
+            "Requests that a sink has made, with those that were made again; writes of a `file` sink",
         ),
         |stats| requests(stats, stats.requests()),
     ),
@@ -105,7 +105,7 @@ const REQUESTS: &[Read<SinkStats>] = &[
         Family::counter(
             "sink_retries",
             SINK,
-            "Requests that were made again, because the destination did not answer or did not take everything",
+            "Requests that were made again, because the destination did not answer or did not take everything, or had no room",
         ),
         |stats| requests(stats, stats.retries()),
     ),

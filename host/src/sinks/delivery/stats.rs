@@ -21,13 +21,13 @@ pub struct SinkStats {
 
 impl SinkStats {
     /// A request that goes on until the guard is dropped.
-    pub(super) fn request(&self) -> InFlight<'_> {
+    pub(in crate::sinks) fn request(&self) -> InFlight<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self)
     }
 
-    pub(super) fn retried(&self) {
+    pub(in crate::sinks) fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -35,7 +35,7 @@ impl SinkStats {
         self.refused.fetch_add(events, Ordering::Relaxed);
     }
 
-    pub(super) fn set_limit(&self, requests: usize) {
+    pub(in crate::sinks) fn set_limit(&self, requests: usize) {
         self.limit.store(requests as u64, Ordering::Relaxed);
     }
 
@@ -66,7 +66,7 @@ impl SinkStats {
 }
 
 /// See [`SinkStats::request`].
-pub(super) struct InFlight<'s>(&'s SinkStats);
+pub(in crate::sinks) struct InFlight<'s>(&'s SinkStats);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {

@@ -50,6 +50,7 @@ impl StreamSink for FileSink {
         input: BoxStream<'static, EventBatch>,
         _refused: RefusedEvents,
     ) -> Result<(), ComponentError> {
+        self.stats.set_limit(1);
         let mut ready = input.ready_chunks(GROUP_BATCHES);
         let mut text = Vec::new();
         while let Some(batches) = ready.next().await {
@@ -86,6 +87,8 @@ impl FileSink {
     async fn write(&mut self, text: Vec<u8>) -> Result<(u64, Vec<u8>), ComponentError> {
         let text = Arc::new(text);
         let sink = self.key.clone();
+        let stats = Arc::clone(&self.stats);
+        let _writing = stats.request();
         let (mut failures, began) = (0_u32, Instant::now());
         let written = loop {
             let path = path_at(&self.path, self.clock.now());
@@ -93,6 +96,7 @@ impl FileSink {
                 Ok(written) => break written,
                 Err(error) if is_no_room(&error) => {
                     failures = failures.saturating_add(1);
+                    stats.retried();
                     let wait = PATIENCE.wait(failures, None, &self.jitter);
                     warn!(
                         %sink, path = %path.display(), %error, failures, ?wait,

@@ -1,17 +1,18 @@
 //! What stands in the files, by the options.
 
-use std::{io::Read, path::Path, sync::Arc};
+use std::{io::Read, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, stream};
 use o365_core::{
-    EventBatch, ManualClock, Sink,
+    EventBatch, EventStatus, ManualClock, Sink,
     config::{ComponentContext, Services, SinkConfig},
-    testing::{Refused, sink_contract},
+    testing::{Refused, sink_contract, tracked_batch},
 };
 use serde_json::{Value, json};
 
 use super::{FileConfig, sink::is_no_room};
+use crate::sinks::delivery::SinkStats;
 
 fn documents(count: usize) -> Vec<Bytes> {
     (0..count)
@@ -179,4 +180,34 @@ fn what_makes_no_sense_is_named() {
         problems("out", too_little),
         ["rotation.max_bytes", "rotation.max_age"]
     );
+}
+
+/// The clock of the test goes on while nothing else does, so the waits cost no time.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn the_numbers_show_a_sink_that_waits_for_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.ndjson");
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let stats = Arc::new(SinkStats::default());
+    let context = ComponentContext {
+        services: Services::default().with(Arc::clone(&stats)),
+        ..context()
+    };
+    let sink = options(&path, &json!({})).build(&context).await.unwrap();
+    let (batch, status) = tracked_batch(documents(3));
+    let refused = Refused::default();
+    let running = sink.run(stream::iter([batch]).boxed(), refused.events());
+    let repaired = async {
+        while stats.retries() < 3 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!((stats.in_flight(), stats.limit()), (1, 1));
+        std::fs::remove_file(&path).unwrap();
+    };
+    let (ended, ()) = tokio::join!(running, repaired);
+    ended.unwrap();
+    assert_eq!(status.status().await, EventStatus::Delivered);
+    assert_eq!((stats.in_flight(), stats.requests()), (0, 1));
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
 }

@@ -151,13 +151,20 @@ impl ClientContext for Context {
         }
     }
 
-    /// The library goes on by itself; people should know.
+    /// The library goes on by itself; people should know, once.
     fn error(&self, error: KafkaError, reason: &str) {
         let sink = &self.key;
         // Says of all brokers what was said of each.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            debug!(%sink, reason, "no broker is left");
+            return;
         }
-        warn!(%sink, reason, "the client has a problem, and tries again");
+        let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        if complaint.as_deref() == Some(reason) {
+            debug!(%sink, reason, "the client still has the same problem");
+        } else {
+            warn!(%sink, reason, "the client has a problem, and tries again");
+            *complaint = Some(reason.to_owned());
+        }
     }
 }
