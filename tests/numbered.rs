@@ -11,7 +11,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::support::host;
+use crate::support::{host, wait_for};
 
 /// Tenants that the events are of.
 pub(crate) const TENANTS: u64 = 7;
@@ -37,13 +37,31 @@ pub(crate) fn program(dir: &Path, sink: &str) -> Command {
     command
 }
 
-/// What was fed so far.
-#[derive(Debug, Default)]
-pub(crate) struct Fed(AtomicU64);
+/// What was fed so far, and how far that may go.
+#[derive(Debug)]
+pub(crate) struct Fed {
+    events: AtomicU64,
+    allowed: AtomicU64,
+}
+
+impl Default for Fed {
+    /// As far as there are events.
+    fn default() -> Self {
+        Self {
+            events: AtomicU64::new(0),
+            allowed: AtomicU64::new(u64::MAX),
+        }
+    }
+}
 
 impl Fed {
     pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// No more than so many events in all, and about a thousand more.
+    pub(crate) fn allow(&self, events: u64) {
+        self.allowed.store(events, Ordering::Relaxed);
     }
 }
 
@@ -52,11 +70,13 @@ pub(crate) async fn feed(child: &mut Child, events: u64, fed: &Fed) {
     const AT_A_TIME: u64 = 1_000;
     let mut stdin = child.stdin.take().unwrap();
     for first in (0..events).step_by(usize::try_from(AT_A_TIME).unwrap()) {
+        let allowed = || fed.allowed.load(Ordering::Relaxed);
+        wait_for(|| first < allowed(), || format!("{} are allowed", allowed())).await;
         let numbers = first..events.min(first + AT_A_TIME);
         let count = numbers.end - numbers.start;
         let lines: String = numbers.map(line).collect();
         stdin.write_all(lines.as_bytes()).await.unwrap();
-        fed.0.fetch_add(count, Ordering::Relaxed);
+        fed.events.fetch_add(count, Ordering::Relaxed);
     }
     drop(stdin);
     assert_eq!(child.wait().await.unwrap().code(), Some(0));

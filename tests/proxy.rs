@@ -61,6 +61,12 @@ impl Proxy {
         self.shared.cut.load(Ordering::Relaxed)
     }
 
+    /// Whether a connection is open.
+    pub(crate) fn is_used(&self) -> bool {
+        let connections = self.shared.connections.lock().unwrap();
+        connections.iter().any(|connection| !connection.is_finished())
+    }
+
     /// How many connections were refused so far.
     pub(crate) fn refused(&self) -> usize {
         self.shared.refused.load(Ordering::Relaxed)

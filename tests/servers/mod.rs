@@ -104,21 +104,25 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     std::array::from_fn(|place| held[place].local_addr().unwrap().port())
 }
 
-/// Feeds events while the server crashes 3 times and its connections are cut until 20 were open when it happened. How
-/// long it took.
+/// Feeds events while the server crashes 3 times and open connections are cut, at least 20. How long it took.
 pub(crate) async fn survive(server: &Server, proxy: &Proxy, child: &mut Child, events: u64) -> Duration {
-    const DISTURBANCES: u64 = 39;
+    const DISTURBANCES: u64 = 27;
     let fed = Fed::default();
+    fed.allow(0);
     let disturb = async {
         for number in 1..=DISTURBANCES {
             let goal = events * number / (DISTURBANCES + 1);
+            fed.allow(goal);
             wait_for(|| fed.get() >= goal, || format!("{} of {goal}", fed.get())).await;
-            if number % 10 == 0 {
+            // They are on their way, or were taken.
+            wait_for(|| proxy.is_used(), || "nobody connects".to_owned()).await;
+            if number % 7 == 0 {
                 server.crash().await;
             } else {
                 proxy.cut();
             }
         }
+        fed.allow(events);
         proxy.cut()
     };
     let began = std::time::Instant::now();
