@@ -1,23 +1,21 @@
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 import org.opensearch.node.InternalSettingsPreparer;
 import org.opensearch.node.Node;
-import org.opensearch.transport.Netty4Plugin;
 
 /**
  * One OpenSearch node, for tests, from the artefacts of the server: its distribution (a tarball with modules in
- * folders) is in no package registry. The one module that we need, HTTP, is loaded from the class path.
+ * folders) is in no package registry. The one module that we need, HTTP, is loaded from the class path: see Modules.
  *
  * <p>The constructor that takes class path plugins is protected, so that only a subclass can call it.
  */
 public final class OpenSearchServer extends Node {
     private OpenSearchServer(Environment environment) {
-        super(environment, List.of(Netty4Plugin.class), false);
+        super(environment, Modules.ALL, false);
     }
 
     /** The only argument: a file of settings, one "name: value" a line, as in opensearch.yml. */
