@@ -6,7 +6,10 @@ use anyhow::Context;
 use o365_core::{RunMode, ShutdownSignal};
 
 use super::{EXIT_OK, Failed, pipeline, report};
-use crate::{dead_letter::Target, sinks::{ElasticsearchConfig, delivery::Remote}};
+use crate::{
+    dead_letter::Target,
+    sinks::{ElasticsearchConfig, delivery::Remote},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

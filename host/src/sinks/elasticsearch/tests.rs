@@ -188,7 +188,10 @@ fn event(id: &str) -> Bytes {
         .into()
 }
 
-async fn run(config: &Remote<ElasticsearchConfig>, documents: Vec<Bytes>) -> (EventStatus, Vec<(Bytes, Failure)>) {
+async fn run(
+    config: &Remote<ElasticsearchConfig>,
+    documents: Vec<Bytes>,
+) -> (EventStatus, Vec<(Bytes, Failure)>) {
     let sink = config.build(&cx()).await.unwrap();
     let (batch, status) = tracked_batch(documents);
     let refused = Refused::default();
@@ -351,7 +354,8 @@ async fn the_template_is_installed_once() {
     let shown = config.0.setup(&cx(), true).await.unwrap();
     let shown: Value = serde_json::from_str(&shown.dry.unwrap()).unwrap();
     assert!(running.server.templates.lock().unwrap().is_empty());
-    let unchanged = async |config: &Remote<ElasticsearchConfig>| config.0.setup(&cx(), false).await.unwrap().unchanged;
+    let unchanged =
+        async |config: &Remote<ElasticsearchConfig>| config.0.setup(&cx(), false).await.unwrap().unchanged;
     assert!(!unchanged(&config).await);
     assert_eq!(
         running.server.templates.lock().unwrap()["o365-host-logs-o365.audit"],

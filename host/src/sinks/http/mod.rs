@@ -161,9 +161,7 @@ impl RemoteConfig for HttpConfig {
     }
 }
 
-impl HttpConfig {
-
-}
+impl HttpConfig {}
 
 /// What a body is made of.
 #[derive(Debug, Clone)]

@@ -81,7 +81,10 @@ fn config(uri: &str, more: Value) -> Remote<HttpConfig> {
     serde_json::from_value(json!(options)).unwrap()
 }
 
-async fn run(config: &Remote<HttpConfig>, documents: &[&'static str]) -> (EventStatus, Vec<(Bytes, Failure)>) {
+async fn run(
+    config: &Remote<HttpConfig>,
+    documents: &[&'static str],
+) -> (EventStatus, Vec<(Bytes, Failure)>) {
     let sink = config.build(&cx(Path::new("."))).await.unwrap();
     let (batch, status) = tracked_batch(
         documents

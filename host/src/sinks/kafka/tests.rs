@@ -20,7 +20,7 @@ use rdkafka::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::sinks::delivery::Remote;
+use crate::sinks::delivery::{Remote, RemoteConfig};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 

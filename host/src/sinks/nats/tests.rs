@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::sinks::delivery::Remote;
+use crate::sinks::delivery::{Remote, RemoteConfig};
 
 /// A message as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +166,10 @@ fn config(url: &str, more: Value) -> Remote<NatsConfig> {
     serde_json::from_value(json!(options)).unwrap()
 }
 
-async fn run(config: &Remote<NatsConfig>, documents: &[&'static str]) -> (EventStatus, Vec<(Bytes, Failure)>) {
+async fn run(
+    config: &Remote<NatsConfig>,
+    documents: &[&'static str],
+) -> (EventStatus, Vec<(Bytes, Failure)>) {
     let sink = config.build(&cx()).await.unwrap();
     let documents = documents
         .iter()
