@@ -2,7 +2,12 @@
 
 use o365_source::O365AuditConfig;
 
-use crate::{config::Registry, enrichment, sinks, sources, transforms, wasm};
+use crate::{
+    config::Registry,
+    enrichment,
+    sinks::{self, delivery::Remote},
+    sources, transforms, wasm,
+};
 
 /// The component types of this program.
 pub fn registry() -> Registry {
@@ -20,9 +25,9 @@ pub fn registry() -> Registry {
         .sink::<sinks::ConsoleConfig>("console")
         .sink::<sinks::FileConfig>("file")
         .sink::<sinks::BlackholeConfig>("blackhole")
-        .sink::<sinks::HttpConfig>("http")
-        .sink::<sinks::ElasticsearchConfig>("elasticsearch")
-        .sink::<sinks::NatsConfig>("nats")
+        .sink::<Remote<sinks::HttpConfig>>("http")
+        .sink::<Remote<sinks::ElasticsearchConfig>>("elasticsearch")
+        .sink::<Remote<sinks::NatsConfig>>("nats")
         .enrichment_table::<enrichment::FileTableConfig>("file")
         .enrichment_table::<enrichment::MmdbTableConfig>("mmdb");
     kafka(registry)
@@ -30,7 +35,7 @@ pub fn registry() -> Registry {
 
 #[cfg(feature = "sink-kafka")]
 fn kafka(registry: Registry) -> Registry {
-    registry.sink::<sinks::KafkaConfig>("kafka")
+    registry.sink::<Remote<sinks::KafkaConfig>>("kafka")
 }
 
 #[cfg(not(feature = "sink-kafka"))]

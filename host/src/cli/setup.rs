@@ -6,7 +6,10 @@ use anyhow::Context;
 use o365_core::{RunMode, ShutdownSignal};
 
 use super::{EXIT_OK, Failed, pipeline, report};
-use crate::{dead_letter::Target, sinks::ElasticsearchConfig};
+use crate::{
+    dead_letter::Target,
+    sinks::{ElasticsearchConfig, delivery::Remote},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,7 +49,7 @@ pub(super) async fn setup(args: Args) -> Result<u8, Failed> {
         .iter()
         .filter_map(|(key, (_, config))| {
             let config: &dyn Any = config.as_ref();
-            Some((key, config.downcast_ref::<ElasticsearchConfig>()?))
+            Some((key, &config.downcast_ref::<Remote<ElasticsearchConfig>>()?.0))
         })
         .filter(|(key, _)| args.sink.as_deref().is_none_or(|name| key.to_string() == name))
         .collect();

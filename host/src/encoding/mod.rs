@@ -4,7 +4,7 @@ mod csv;
 
 use std::sync::Arc;
 
-use o365_core::LogEvent;
+use o365_core::{LogEvent, config::Problem};
 use serde::Deserialize;
 
 pub use self::csv::{Csv, CsvOptions};
@@ -68,6 +68,22 @@ impl TryFrom<Written> for Encoding {
             (Name::Original, None) => Codec::Original,
         };
         Ok(Self { codec })
+    }
+}
+
+impl Encoding {
+    /// What makes no sense in messages, one an event, for a program.
+    pub(crate) fn message_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.codec.is_for_people() {
+            let problem = Problem::new("encoding.codec", "`pretty` is for people");
+            problems.push(problem.hint("use `json` or `original`"));
+        }
+        if !self.codec.header().is_empty() {
+            let problem = Problem::new("encoding.csv.header", "only files have a header");
+            problems.push(problem.hint("leave it out"));
+        }
+        problems
     }
 }
 

@@ -18,6 +18,7 @@
 mod batch;
 mod limit;
 mod options;
+mod remote;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use o365_core::{
     backoff::Jitter,
 };
 pub use options::{BatchOptions, Concurrency, OneOrMore, RequestOptions};
+pub use remote::{Remote, RemoteConfig, RemoteOptions};
 pub use stats::SinkStats;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
@@ -55,6 +57,11 @@ pub trait Destination: Send + Sync + 'static {
     /// Whether it can be reached now, without changing anything there: what was found, in words, or what is wrong and what to
     /// do about it.
     async fn check(&self) -> Result<String, ComponentError>;
+
+    /// How requests are made, if that is not what the options say.
+    fn request(&self, options: RequestOptions) -> RequestOptions {
+        options
+    }
 }
 
 /// The sink of a destination. See the module.

@@ -11,10 +11,7 @@ mod template;
 mod tests;
 
 use async_trait::async_trait;
-use o365_core::{
-    ComponentError, Failure, LogEvent, Sink,
-    config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
-};
+use o365_core::{ComponentError, Failure, LogEvent};
 use options::ApiVersion;
 pub use options::ElasticsearchConfig;
 use reqwest::Method;
@@ -22,7 +19,7 @@ pub use setup::Setup;
 
 use self::{hosts::Hosts, product::Product, target::Target};
 use super::{
-    delivery::{Answer, Delivery, Destination, Encoded, SinkStats},
+    delivery::{Answer, Destination, Encoded},
     web::{self, Said, Web},
 };
 use crate::encoding::Codec;
@@ -31,44 +28,9 @@ use crate::encoding::Codec;
 const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,\
                     items.*.error.caused_by.reason";
 
-#[async_trait]
-impl SinkConfig for ElasticsearchConfig {
-    fn describe(&self) -> Description {
-        Description {
-            component_type: "elasticsearch",
-            summary: "stores events in Elasticsearch or OpenSearch".to_owned(),
-            outputs: Vec::new(),
-        }
-    }
-
-    fn files_to_watch(&self) -> Vec<std::path::PathBuf> {
-        self.tls.ca_file.iter().cloned().collect()
-    }
-
-    fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
-        self.destination(cx).err().unwrap_or_default()
-    }
-
-    async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError> {
-        Ok(Box::new(Delivery {
-            key: cx.key.clone(),
-            destination: self.destination(cx)?,
-            batch: self.batch,
-            request: self.request,
-            healthcheck: self.healthcheck,
-            stats: cx.services.get::<SinkStats>().unwrap_or_default(),
-        }))
-    }
-
-    async fn healthcheck(&self, cx: &ComponentContext) -> Result<String, ComponentError> {
-        let destination = self.destination(cx).map_err(|problems| BuildError { problems })?;
-        destination.check().await
-    }
-}
-
 /// See [`Destination`].
 #[derive(Debug)]
-struct Elasticsearch {
+pub struct Elasticsearch {
     web: Web,
     hosts: Hosts,
     target: Target,

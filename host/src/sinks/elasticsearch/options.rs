@@ -11,11 +11,11 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 use serde::Deserialize;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     super::{
-        delivery::{BatchOptions, OneOrMore, RequestOptions},
+        delivery::{BatchOptions, OneOrMore, RemoteConfig, RemoteOptions, RequestOptions},
         web::{self, AuthOptions, Compression, TlsOptions, Web},
     },
     Elasticsearch,
@@ -178,10 +178,25 @@ pub struct Lifecycle {
     pub data_retention: Duration,
 }
 
-impl ElasticsearchConfig {
-    pub(super) fn destination(&self, cx: &ComponentContext) -> Result<Elasticsearch, Vec<Problem>> {
-        let mut problems = self.batch.problems();
-        problems.extend(self.request.problems());
+impl RemoteConfig for ElasticsearchConfig {
+    type Destination = Elasticsearch;
+    const TYPE: &'static str = "elasticsearch";
+    const SUMMARY: &'static str = "stores events in Elasticsearch or OpenSearch";
+
+    fn remote(&self) -> RemoteOptions {
+        RemoteOptions {
+            batch: self.batch,
+            request: self.request,
+            healthcheck: self.healthcheck,
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.tls.ca_file.iter().cloned().collect()
+    }
+
+    fn destination(&self, cx: &ComponentContext) -> Result<Elasticsearch, Vec<Problem>> {
+        let mut problems = Vec::new();
         let mut found = |problem: Problem| problems.push(problem);
         let urls = self.urls(&mut found);
         let target = self.target(&mut found);
@@ -206,7 +221,9 @@ impl ElasticsearchConfig {
             _ => Err(problems),
         }
     }
+}
 
+impl ElasticsearchConfig {
     fn urls(&self, found: &mut impl FnMut(Problem)) -> Vec<Url> {
         let written = self.endpoints.texts();
         if written.is_empty() {

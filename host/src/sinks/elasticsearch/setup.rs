@@ -8,7 +8,10 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{
-    super::web::{self, Said},
+    super::{
+        delivery::RemoteConfig,
+        web::{self, Said},
+    },
     Elasticsearch, ElasticsearchConfig,
     options::{ApiVersion, Mode},
     product::Flavour,

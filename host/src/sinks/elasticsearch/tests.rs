@@ -15,12 +15,13 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use o365_core::{
     EventStatus, SystemClock,
-    config::Services,
+    config::{ComponentContext, Services, SinkConfig},
     testing::{Refused, sink_contract, tracked_batch},
 };
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sinks::delivery::Remote;
 
 /// What is said to one item: its status, and why.
 type Item = dyn Fn(usize, &Value) -> (u16, &'static str) + Send + Sync;
@@ -172,7 +173,7 @@ fn cx() -> ComponentContext {
     }
 }
 
-fn config(endpoints: &Value, more: Value) -> ElasticsearchConfig {
+fn config(endpoints: &Value, more: Value) -> Remote<ElasticsearchConfig> {
     let mut options: BTreeMap<String, Value> = serde_json::from_value(more).unwrap();
     options.insert("endpoints".to_owned(), endpoints.clone());
     options.entry("request".to_owned()).or_insert_with(
@@ -187,7 +188,10 @@ fn event(id: &str) -> Bytes {
         .into()
 }
 
-async fn run(config: &ElasticsearchConfig, documents: Vec<Bytes>) -> (EventStatus, Vec<(Bytes, Failure)>) {
+async fn run(
+    config: &Remote<ElasticsearchConfig>,
+    documents: Vec<Bytes>,
+) -> (EventStatus, Vec<(Bytes, Failure)>) {
     let sink = config.build(&cx()).await.unwrap();
     let (batch, status) = tracked_batch(documents);
     let refused = Refused::default();
@@ -347,18 +351,19 @@ async fn the_template_is_installed_once() {
         &json!(running.address),
         json!({ "lifecycle": { "data_retention": "2160h" } }),
     );
-    let shown = config.setup(&cx(), true).await.unwrap();
+    let shown = config.0.setup(&cx(), true).await.unwrap();
     let shown: Value = serde_json::from_str(&shown.dry.unwrap()).unwrap();
     assert!(running.server.templates.lock().unwrap().is_empty());
-    let unchanged = async |config: &ElasticsearchConfig| config.setup(&cx(), false).await.unwrap().unchanged;
+    let unchanged =
+        async |config: &Remote<ElasticsearchConfig>| config.0.setup(&cx(), false).await.unwrap().unchanged;
     assert!(!unchanged(&config).await);
     assert_eq!(
         running.server.templates.lock().unwrap()["o365-host-logs-o365.audit"],
         shown
     );
     assert!(unchanged(&config).await);
-    config.lifecycle = None;
-    config.data_stream.dataset = "other".to_owned();
+    config.0.lifecycle = None;
+    config.0.data_stream.dataset = "other".to_owned();
     assert!(!unchanged(&config).await);
 }
 

@@ -83,10 +83,7 @@ async fn a_file_that_cannot_be_opened_is_an_error_with_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let batch: EventBatch = [o365_core::LogEvent::untracked("{}")].into_iter().collect();
     let result = sink(dir.path())
-        .run(
-            futures_util::stream::iter([batch]).boxed(),
-            Refused::default().events(),
-        )
+        .run(stream::iter([batch]).boxed(), Refused::default().events())
         .await;
     let error = result.unwrap_err().to_string();
     assert!(error.contains(dir.path().to_str().unwrap()), "{error}");

@@ -3,19 +3,19 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use o365_core::{
-    ComponentError, Failure, LogEvent, SensitiveString, Sink,
-    config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
+    ComponentError, Failure, LogEvent, SensitiveString,
+    config::{ComponentContext, Problem},
 };
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use super::{
-    delivery::{Answer, BatchOptions, Delivery, Destination, Encoded, RequestOptions, SinkStats},
+    delivery::{Answer, BatchOptions, Destination, Encoded, RemoteConfig, RemoteOptions, RequestOptions},
     web::{self, AuthOptions, Compression, TlsOptions, Web},
 };
 use crate::encoding::Encoding;
@@ -92,45 +92,25 @@ pub enum Framing {
     JsonArray,
 }
 
-#[async_trait]
-impl SinkConfig for HttpConfig {
-    fn describe(&self) -> Description {
-        Description {
-            component_type: "http",
-            summary: "sends batches of events over HTTP".to_owned(),
-            outputs: Vec::new(),
-        }
-    }
+impl RemoteConfig for HttpConfig {
+    type Destination = Http;
+    const TYPE: &'static str = "http";
+    const SUMMARY: &'static str = "sends batches of events over HTTP";
 
-    fn files_to_watch(&self) -> Vec<std::path::PathBuf> {
-        self.tls.ca_file.iter().cloned().collect()
-    }
-
-    fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
-        self.destination(cx).err().unwrap_or_default()
-    }
-
-    async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError> {
-        Ok(Box::new(Delivery {
-            key: cx.key.clone(),
-            destination: self.destination(cx)?,
+    fn remote(&self) -> RemoteOptions {
+        RemoteOptions {
             batch: self.batch,
             request: self.request,
             healthcheck: self.healthcheck,
-            stats: cx.services.get::<SinkStats>().unwrap_or_default(),
-        }))
+        }
     }
 
-    async fn healthcheck(&self, cx: &ComponentContext) -> Result<String, ComponentError> {
-        let destination = self.destination(cx).map_err(|problems| BuildError { problems })?;
-        destination.check().await
+    fn files(&self) -> Vec<PathBuf> {
+        self.tls.ca_file.iter().cloned().collect()
     }
-}
 
-impl HttpConfig {
     fn destination(&self, cx: &ComponentContext) -> Result<Http, Vec<Problem>> {
-        let mut problems = self.batch.problems();
-        problems.extend(self.request.problems());
+        let mut problems = Vec::new();
         let url = web::address("uri", &self.uri).map_err(|problem| problems.push(problem));
         let headers = web::headers(&self.headers).map_err(|found| problems.extend(found));
         if self.encoding.codec.is_for_people() {
@@ -181,6 +161,8 @@ impl HttpConfig {
     }
 }
 
+impl HttpConfig {}
+
 /// What a body is made of.
 #[derive(Debug, Clone)]
 struct Form {
@@ -223,7 +205,7 @@ impl Form {
 
 /// See [`Destination`].
 #[derive(Debug)]
-struct Http {
+pub struct Http {
     web: Web,
     url: Url,
     method: Method,

@@ -12,12 +12,13 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use o365_core::{
     EventStatus, SystemClock,
-    config::Services,
+    config::{ComponentContext, Services, SinkConfig},
     testing::{Refused, sink_contract, tracked_batch},
 };
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sinks::delivery::Remote;
 
 type Decide = dyn Fn(usize, &str) -> axum::response::Response + Send + Sync;
 
@@ -71,7 +72,7 @@ fn cx(dir: &Path) -> ComponentContext {
     }
 }
 
-fn config(uri: &str, more: Value) -> HttpConfig {
+fn config(uri: &str, more: Value) -> Remote<HttpConfig> {
     let mut options: BTreeMap<String, Value> = serde_json::from_value(more).unwrap();
     options.insert("uri".to_owned(), json!(uri));
     options.entry("request".to_owned()).or_insert_with(
@@ -80,7 +81,10 @@ fn config(uri: &str, more: Value) -> HttpConfig {
     serde_json::from_value(json!(options)).unwrap()
 }
 
-async fn run(config: &HttpConfig, documents: &[&'static str]) -> (EventStatus, Vec<(Bytes, Failure)>) {
+async fn run(
+    config: &Remote<HttpConfig>,
+    documents: &[&'static str],
+) -> (EventStatus, Vec<(Bytes, Failure)>) {
     let sink = config.build(&cx(Path::new("."))).await.unwrap();
     let (batch, status) = tracked_batch(
         documents

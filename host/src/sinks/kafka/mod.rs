@@ -14,10 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future;
-use o365_core::{
-    ComponentError, Failure, LogEvent, Sink,
-    config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
-};
+use o365_core::{ComponentError, Failure, LogEvent};
 pub use options::{KafkaCompression, KafkaConfig, KafkaSasl, KafkaTls, SaslMechanism};
 use rdkafka::{
     message::{Header, OwnedHeaders},
@@ -26,7 +23,7 @@ use rdkafka::{
 
 use self::client::Producers;
 use super::{
-    delivery::{Answer, Delivery, Destination, Encoded, RequestOptions, SinkStats},
+    delivery::{Answer, Destination, Encoded, RequestOptions},
     lookup,
 };
 use crate::encoding::{Codec, Encoding};
@@ -34,48 +31,9 @@ use crate::encoding::{Codec, Encoding};
 /// The name of the header with the event's id.
 const ID: &str = "id";
 
-#[async_trait]
-impl SinkConfig for KafkaConfig {
-    fn describe(&self) -> Description {
-        Description {
-            component_type: "kafka",
-            summary: "sends events to a topic of Kafka".to_owned(),
-            outputs: Vec::new(),
-        }
-    }
-
-    fn files_to_watch(&self) -> Vec<std::path::PathBuf> {
-        self.files()
-    }
-
-    fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
-        self.destination(cx).err().unwrap_or_default()
-    }
-
-    async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError> {
-        Ok(Box::new(Delivery {
-            key: cx.key.clone(),
-            destination: self.destination(cx)?,
-            batch: self.batch,
-            request: RequestOptions {
-                // The library has it: see the module. What we gave up on could still arrive, and would be there twice.
-                timeout: Duration::MAX,
-                ..self.request
-            },
-            healthcheck: self.healthcheck,
-            stats: cx.services.get::<SinkStats>().unwrap_or_default(),
-        }))
-    }
-
-    async fn healthcheck(&self, cx: &ComponentContext) -> Result<String, ComponentError> {
-        let destination = self.destination(cx).map_err(|problems| BuildError { problems })?;
-        destination.check().await
-    }
-}
-
 /// See [`Destination`].
 #[derive(Debug)]
-struct Kafka {
+pub struct Kafka {
     producers: Producers,
     topic: String,
     /// Where the key of an event is, by parts, and where its id is.
@@ -128,6 +86,14 @@ impl Destination for Kafka {
     async fn check(&self) -> Result<String, ComponentError> {
         let producer = self.producers.get()?;
         producer.look(self.topic.clone(), self.timeout).await
+    }
+
+    /// The library has the timeout: see the module. What we gave up on could still arrive, and would be there twice.
+    fn request(&self, options: RequestOptions) -> RequestOptions {
+        RequestOptions {
+            timeout: Duration::MAX,
+            ..options
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use rdkafka::{ClientConfig, error::KafkaError};
 use serde::Deserialize;
 
 use super::{
-    super::delivery::{BatchOptions, RequestOptions},
+    super::delivery::{BatchOptions, RemoteConfig, RemoteOptions, RequestOptions},
     Kafka,
     client::Producers,
 };
@@ -159,8 +159,20 @@ const PROMISED: [&str; 14] = [
     "transactional.id",
 ];
 
-impl KafkaConfig {
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+impl RemoteConfig for KafkaConfig {
+    type Destination = Kafka;
+    const TYPE: &'static str = "kafka";
+    const SUMMARY: &'static str = "sends events to a topic of Kafka";
+
+    fn remote(&self) -> RemoteOptions {
+        RemoteOptions {
+            batch: self.batch,
+            request: self.request,
+            healthcheck: self.healthcheck,
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
         let tls = self.tls.iter();
         tls.flat_map(|tls| [&tls.ca_file, &tls.crt_file, &tls.key_file])
             .flatten()
@@ -168,9 +180,8 @@ impl KafkaConfig {
             .collect()
     }
 
-    pub(super) fn destination(&self, cx: &ComponentContext) -> Result<Kafka, Vec<Problem>> {
-        let mut problems = self.batch.problems();
-        problems.extend(self.request.problems());
+    fn destination(&self, cx: &ComponentContext) -> Result<Kafka, Vec<Problem>> {
+        let mut problems = Vec::new();
         let mut found = |problem: Problem| problems.push(problem);
         let no_host = |text: &str| {
             !text.trim().rsplit_once(':').is_some_and(|(host, port)| {
@@ -196,13 +207,7 @@ impl KafkaConfig {
             let message = format!("{} is out of range", self.message_max_bytes);
             found(Problem::new("message_max_bytes", message).hint("use 1KiB to 100MiB"));
         }
-        if self.encoding.codec.is_for_people() {
-            let problem = Problem::new("encoding.codec", "`pretty` is for people");
-            found(problem.hint("use `json` or `original`"));
-        }
-        if !self.encoding.codec.header().is_empty() {
-            found(Problem::new("encoding.csv.header", "only files have a header").hint("leave it out"));
-        }
+        self.encoding.message_problems().into_iter().for_each(&mut found);
         if self
             .sasl
             .as_ref()
@@ -244,7 +249,9 @@ impl KafkaConfig {
             timeout: self.request.timeout,
         })
     }
+}
 
+impl KafkaConfig {
     /// What the library is told.
     fn library_options(&self, dir: &Path, found: &mut impl FnMut(Problem)) -> Vec<(&'static str, String)> {
         let request = &self.request;

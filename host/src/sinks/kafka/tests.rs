@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use o365_core::{
     EventStatus, SystemClock,
-    config::Services,
+    config::{ComponentContext, Services, SinkConfig},
     testing::{Refused, sink_contract, tracked_batch},
 };
 use rdkafka::{
@@ -20,6 +20,7 @@ use rdkafka::{
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sinks::delivery::{Remote, RemoteConfig};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -41,7 +42,7 @@ fn cx() -> ComponentContext {
     }
 }
 
-fn config(servers: &str, more: Value) -> KafkaConfig {
+fn config(servers: &str, more: Value) -> Remote<KafkaConfig> {
     let mut options: BTreeMap<String, Value> = serde_json::from_value(more).unwrap();
     options.insert("bootstrap_servers".to_owned(), json!(servers));
     options.entry("topic".to_owned()).or_insert(json!("audit"));
@@ -51,7 +52,7 @@ fn config(servers: &str, more: Value) -> KafkaConfig {
     serde_json::from_value(json!(options)).unwrap()
 }
 
-async fn run(config: &KafkaConfig, documents: Vec<Bytes>) -> (EventStatus, Vec<(Bytes, Failure)>) {
+async fn run(config: &Remote<KafkaConfig>, documents: Vec<Bytes>) -> (EventStatus, Vec<(Bytes, Failure)>) {
     let sink = config.build(&cx()).await.unwrap();
     let (batch, status) = tracked_batch(documents);
     let refused = Refused::default();
@@ -256,6 +257,6 @@ fn every_mistake_is_found_and_no_secret_is_shown() {
         "a:9092",
         json!({ "sasl": { "mechanism": "SCRAM-SHA-512", "username": "u", "password": "s3cret" } }),
     );
-    let shown = format!("{secret:?} {:?}", secret.destination(&cx()).unwrap());
+    let shown = format!("{secret:?} {:?}", secret.0.destination(&cx()).unwrap());
     assert!(!shown.contains("s3cret"), "{shown}");
 }

@@ -17,10 +17,7 @@ use async_nats::{
 };
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use o365_core::{
-    ComponentError, Failure, LogEvent, Sink,
-    config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
-};
+use o365_core::{ComponentError, Failure, LogEvent};
 pub use options::{NatsAuth, NatsConfig, NatsTls};
 use tokio::time::{sleep, sleep_until};
 
@@ -28,50 +25,15 @@ use self::{
     link::{Connection, Link},
     subject::Envelope,
 };
-use super::delivery::{Again, Answer, Delivery, Destination, Encoded, RequestOptions, SinkStats, Verdict};
+use super::delivery::{Again, Answer, Destination, Encoded, RequestOptions, Verdict};
 use crate::encoding::{Codec, Encoding};
 
 /// How long acknowledgements may still come after the server has complained about something.
 const AFTER_A_COMPLAINT: Duration = Duration::from_secs(2);
 
-#[async_trait]
-impl SinkConfig for NatsConfig {
-    fn describe(&self) -> Description {
-        Description {
-            component_type: "nats",
-            summary: "publishes events to a stream of NATS JetStream".to_owned(),
-            outputs: Vec::new(),
-        }
-    }
-
-    fn files_to_watch(&self) -> Vec<std::path::PathBuf> {
-        self.files()
-    }
-
-    fn validate(&self, cx: &ComponentContext) -> Vec<Problem> {
-        self.destination(cx).err().unwrap_or_default()
-    }
-
-    async fn build(&self, cx: &ComponentContext) -> Result<Sink, BuildError> {
-        Ok(Box::new(Delivery {
-            key: cx.key.clone(),
-            destination: self.destination(cx)?,
-            batch: self.batch,
-            request: self.request,
-            healthcheck: self.healthcheck,
-            stats: cx.services.get::<SinkStats>().unwrap_or_default(),
-        }))
-    }
-
-    async fn healthcheck(&self, cx: &ComponentContext) -> Result<String, ComponentError> {
-        let destination = self.destination(cx).map_err(|problems| BuildError { problems })?;
-        destination.check().await
-    }
-}
-
 /// See [`Destination`].
 #[derive(Debug)]
-struct Nats {
+pub struct Nats {
     link: Link,
     envelope: Envelope,
     stream: Option<String>,

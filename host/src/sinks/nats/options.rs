@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     super::{
-        delivery::{BatchOptions, OneOrMore, RequestOptions},
+        delivery::{BatchOptions, OneOrMore, RemoteConfig, RemoteOptions, RequestOptions},
         web,
     },
     Nats,
@@ -113,9 +113,21 @@ pub struct NatsTls {
     pub key_file: Option<PathBuf>,
 }
 
-impl NatsConfig {
+impl RemoteConfig for NatsConfig {
+    type Destination = Nats;
+    const TYPE: &'static str = "nats";
+    const SUMMARY: &'static str = "publishes events to a stream of NATS JetStream";
+
+    fn remote(&self) -> RemoteOptions {
+        RemoteOptions {
+            batch: self.batch,
+            request: self.request,
+            healthcheck: self.healthcheck,
+        }
+    }
+
     /// The files that a connection is made with.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    fn files(&self) -> Vec<PathBuf> {
         let tls = self.tls.iter();
         let mut files: Vec<_> = tls
             .flat_map(|tls| {
@@ -131,9 +143,8 @@ impl NatsConfig {
         files
     }
 
-    pub(super) fn destination(&self, cx: &ComponentContext) -> Result<Nats, Vec<Problem>> {
-        let mut problems = self.batch.problems();
-        problems.extend(self.request.problems());
+    fn destination(&self, cx: &ComponentContext) -> Result<Nats, Vec<Problem>> {
+        let mut problems = Vec::new();
         let mut found = |problem: Problem| problems.push(problem);
         let servers = self.servers(&mut found);
         if let Some(key) = &self.id_key
@@ -151,13 +162,7 @@ impl NatsConfig {
             let problem = Problem::new("subject", wrong);
             found(problem.hint("write something like `o365.audit` or `o365.{{ organization.id }}`"));
         });
-        if self.encoding.codec.is_for_people() {
-            let problem = Problem::new("encoding.codec", "`pretty` is for people");
-            found(problem.hint("use `json` or `original`"));
-        }
-        if !self.encoding.codec.header().is_empty() {
-            found(Problem::new("encoding.csv.header", "only files have a header").hint("leave it out"));
-        }
+        self.encoding.message_problems().into_iter().for_each(&mut found);
         self.login(&cx.config_dir, &mut found);
         let tls = self.tls(&cx.config_dir, &mut found);
         match envelope {
@@ -171,7 +176,9 @@ impl NatsConfig {
             _ => Err(problems),
         }
     }
+}
 
+impl NatsConfig {
     fn servers(&self, found: &mut impl FnMut(Problem)) -> Vec<ServerAddr> {
         let hint = "write something like `nats://nats.example:4222`, or `tls://…`";
         let texts = self.url.texts().iter();

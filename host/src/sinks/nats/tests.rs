@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use o365_core::{
     EventStatus, SystemClock,
-    config::Services,
+    config::{ComponentContext, Services, SinkConfig},
     testing::{Refused, sink_contract, tracked_batch},
 };
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::sinks::delivery::{Remote, RemoteConfig};
 
 /// A message as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +153,7 @@ fn cx() -> ComponentContext {
     }
 }
 
-fn config(url: &str, more: Value) -> NatsConfig {
+fn config(url: &str, more: Value) -> Remote<NatsConfig> {
     let mut options: BTreeMap<String, Value> = serde_json::from_value(more).unwrap();
     options.insert("url".to_owned(), json!(url));
     options
@@ -165,7 +166,10 @@ fn config(url: &str, more: Value) -> NatsConfig {
     serde_json::from_value(json!(options)).unwrap()
 }
 
-async fn run(config: &NatsConfig, documents: &[&'static str]) -> (EventStatus, Vec<(Bytes, Failure)>) {
+async fn run(
+    config: &Remote<NatsConfig>,
+    documents: &[&'static str],
+) -> (EventStatus, Vec<(Bytes, Failure)>) {
     let sink = config.build(&cx()).await.unwrap();
     let documents = documents
         .iter()
@@ -179,8 +183,8 @@ async fn run(config: &NatsConfig, documents: &[&'static str]) -> (EventStatus, V
 }
 
 /// Why events are sent again: what is said at the first attempt.
-async fn reason(config: &NatsConfig) -> (String, bool) {
-    let nats = config.destination(&cx()).unwrap();
+async fn reason(config: &Remote<NatsConfig>) -> (String, bool) {
+    let nats = config.0.destination(&cx()).unwrap();
     let (batch, _status) = tracked_batch([Bytes::from_static(br#"{"t":"a","event":{"id":"1"}}"#)]);
     let encoded: Vec<_> = batch
         .into_iter()
@@ -375,7 +379,7 @@ async fn a_missing_right_and_a_wrong_login_are_told_without_secrets() {
         "{reason}"
     );
     assert!(!overloaded && !reason.contains("wrong"), "{reason}");
-    assert!(!format!("{config:?} {:?}", config.destination(&cx()).unwrap()).contains("wrong"));
+    assert!(!format!("{config:?} {:?}", config.0.destination(&cx()).unwrap()).contains("wrong"));
 }
 
 #[tokio::test]
