@@ -27,6 +27,7 @@ struct Scripted {
     requests: AtomicUsize,
     running: AtomicUsize,
     most: AtomicUsize,
+    checks: AtomicUsize,
     seen: Mutex<Vec<Vec<String>>>,
 }
 
@@ -38,6 +39,7 @@ impl Scripted {
             requests: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            checks: AtomicUsize::new(0),
             seen: Mutex::default(),
         })
     }
@@ -71,7 +73,8 @@ impl Destination for Arc<Scripted> {
     }
 
     async fn check(&self) -> Result<String, ComponentError> {
-        Ok("it is there".to_owned())
+        self.checks.fetch_add(1, Ordering::SeqCst);
+        Err("it is not there".into())
     }
 }
 
@@ -118,6 +121,22 @@ async fn keeps_the_contract_of_sinks() {
         .collect();
     sink_contract(|| Box::new(delivery(&destination)) as Sink, documents).await;
     assert_eq!(destination.seen().concat().len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_looks_once_at_the_start_unless_told_not_to_and_sends_in_any_case() {
+    for healthcheck in [true, false] {
+        let destination = Scripted::new(taken);
+        let mut sink = delivery(&destination);
+        sink.healthcheck = healthcheck;
+        let (result, status, _) = run(sink, &["1", "2"]).await;
+        result.unwrap();
+        assert_eq!(status, EventStatus::Delivered);
+        assert_eq!(
+            destination.checks.load(Ordering::SeqCst),
+            usize::from(healthcheck)
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
