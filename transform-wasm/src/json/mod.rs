@@ -5,6 +5,12 @@
 //! nothing loses precision. Everything lives in one arena for each event; text is `Copy`, so a rule can hold a
 //! string while it changes the tree.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a name is constant where it is looked up, and its tag only there"
+)]
+
+mod key;
 pub(crate) mod number;
 mod parse;
 mod text;
@@ -17,8 +23,9 @@ use std::collections::btree_map::Entry;
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
+use key::KeyFilter;
+pub(crate) use key::{Key, Path, path};
 pub(crate) use parse::{parse, parse_event};
-use text::KeyFilter;
 pub(crate) use text::Text;
 
 /// How deep an input may nest. Every recursion over a tree is bounded by a small multiple of it.
@@ -141,7 +148,7 @@ impl PartialEq for Value<'_> {
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::List(a), Self::List(b)) => a == b,
             (Self::Object(a), Self::Object(b)) => {
-                a.len() == b.len() && a.iter().all(|(key, value)| b.get_text(key) == Some(value))
+                a.len() == b.len() && a.fields.iter().all(|(key, value)| b.find(*key) == Some(value))
             }
             _ => false,
         }
@@ -169,7 +176,7 @@ impl From<bool> for Value<'_> {
 /// A JSON object: its fields in the order of their first appearance, each key once.
 #[derive(Debug, Clone)]
 pub(crate) struct Object<'a> {
-    fields: Vec<'a, (Text<'a>, Value<'a>)>,
+    fields: Vec<'a, (Key<'a>, Value<'a>)>,
     /// Most lookups are for keys that are not there, and end here.
     filter: KeyFilter,
 }
@@ -183,15 +190,12 @@ impl<'a> Object<'a> {
     }
 
     /// Of several fields with one key the last value wins.
-    pub(crate) fn from_fields(mut fields: Vec<'a, (Text<'a>, Value<'a>)>) -> Self {
-        if fields.len() <= SMALL_OBJECT {
-            let filter = drop_duplicates_by_search(&mut fields);
-            return Self { fields, filter };
-        }
-        drop_duplicates_by_sorting(&mut fields);
-        let filter = fields
-            .iter()
-            .fold(0, |filter, (key, _)| filter | key.filter_bits());
+    pub(crate) fn from_fields(mut fields: Vec<'a, (Key<'a>, Value<'a>)>) -> Self {
+        let filter = if fields.len() <= SMALL_OBJECT {
+            drop_duplicates_by_search(&mut fields)
+        } else {
+            drop_duplicates_by_sorting(&mut fields)
+        };
         Self { fields, filter }
     }
 
@@ -204,119 +208,136 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Text<'a>, &Value<'a>)> {
-        self.fields.iter().map(|(key, value)| (*key, value))
+        self.fields.iter().map(|(key, value)| (key.text(), value))
     }
 
-    #[inline]
-    fn position(&self, key: &str) -> Option<usize> {
-        if self.filter & text::filter_bit(key) == 0 {
+    #[inline(always)]
+    fn position(&self, key: Key<'_>) -> Option<usize> {
+        if self.filter & key.filter_bit() == 0 {
             return None;
         }
         self.search(key)
     }
 
-    fn search(&self, key: &str) -> Option<usize> {
-        self.fields.iter().position(|(name, _)| name.is(key))
+    fn search(&self, key: Key<'_>) -> Option<usize> {
+        self.fields.iter().position(|(name, _)| *name == key)
     }
 
-    #[inline]
-    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
+    #[inline(always)]
+    pub(crate) fn find(&self, key: Key<'_>) -> Option<&Value<'a>> {
         self.position(key).map(|at| &self.fields[at].1)
     }
 
-    fn get_text(&self, key: Text<'a>) -> Option<&Value<'a>> {
-        self.fields
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value)
+    #[inline(always)]
+    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.find(Key::plain(key))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Value<'a>> {
+        self.find_mut(Key::plain(key))
+    }
+
+    #[inline(always)]
+    pub(crate) fn find_mut(&mut self, key: Key<'_>) -> Option<&mut Value<'a>> {
         self.position(key).map(|at| &mut self.fields[at].1)
     }
 
     /// The value of a key that exists and is not null.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn present(&self, key: &str) -> Option<&Value<'a>> {
         self.get(key).filter(|value| !value.is_null())
     }
 
     /// The text of a key that is text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(&self, key: &str) -> Option<Text<'a>> {
         self.get(key).and_then(Value::text)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value<'a>> {
+        self.take(Key::plain(key))
+    }
+
+    #[inline(always)]
+    pub(crate) fn take(&mut self, key: Key<'_>) -> Option<Value<'a>> {
         self.position(key).map(|at| self.fields.remove(at).1)
     }
 
     /// Sets a key, replacing what was there.
-    pub(crate) fn set(&mut self, key: Text<'a>, value: impl Into<Value<'a>>) {
-        let value = value.into();
-        let mut slot = None;
-        if self.filter & key.filter_bits() != 0 {
-            slot = self.fields.iter_mut().find(|(name, _)| *name == key);
-        }
-        match slot {
-            Some((_, slot)) => *slot = value,
-            None => self.push(key, value),
-        }
+    #[inline]
+    pub(crate) fn set(&mut self, key: impl Into<Key<'a>>, value: impl Into<Value<'a>>) {
+        *self.slot(key.into()) = value.into();
+    }
+
+    /// The value of a key, null if it was not there.
+    pub(crate) fn slot(&mut self, key: Key<'a>) -> &mut Value<'a> {
+        let at = self.position(key).unwrap_or_else(|| {
+            self.push(key, Value::Null);
+            self.fields.len() - 1
+        });
+        &mut self.fields[at].1
     }
 
     /// Adds a key that is not there yet.
-    fn push(&mut self, key: Text<'a>, value: Value<'a>) {
+    fn push(&mut self, key: Key<'a>, value: Value<'a>) {
         if self.fields.is_empty() {
             self.fields.reserve(8);
         }
-        self.filter |= key.filter_bits();
+        self.filter |= key.filter_bit();
         self.fields.push((key, value));
     }
 
-    /// The value at a dotted path of object keys.
-    #[inline]
-    pub(crate) fn at(&self, path: &str) -> Option<&Value<'a>> {
-        let (mut object, mut path) = (self, path);
-        while let Some((key, rest)) = split_path(path) {
-            (object, path) = (object.get(key)?.object()?, rest);
+    /// The value at a path.
+    pub(crate) fn at(&self, path: &Path) -> Option<&Value<'a>> {
+        let (objects, last) = path.split();
+        let mut object = self;
+        for key in objects {
+            object = object.find(*key)?.object()?;
         }
-        object.get(path)
+        object.find(last)
     }
 
-    pub(crate) fn at_mut(&mut self, path: &str) -> Option<&mut Value<'a>> {
-        match split_path(path) {
-            None => self.get_mut(path),
-            Some((key, rest)) => self.get_mut(key)?.object_mut()?.at_mut(rest),
-        }
+    pub(crate) fn at_mut(&mut self, path: &Path) -> Option<&mut Value<'a>> {
+        let (object, last) = self.holder_mut(path)?;
+        object.find_mut(last)
     }
 
-    pub(crate) fn remove_at(&mut self, path: &str) -> Option<Value<'a>> {
-        match split_path(path) {
-            None => self.remove(path),
-            Some((key, rest)) => self.get_mut(key)?.object_mut()?.remove_at(rest),
+    pub(crate) fn remove_at(&mut self, path: &Path) -> Option<Value<'a>> {
+        let (object, last) = self.holder_mut(path)?;
+        object.take(last)
+    }
+
+    fn holder_mut(&mut self, path: &Path) -> Option<(&mut Self, Key<'static>)> {
+        let (objects, last) = path.split();
+        let mut object = self;
+        for key in objects {
+            object = object.find_mut(*key)?.object_mut()?;
         }
+        Some((object, last))
     }
 
     /// The object that holds the last key of a path, and that key. Missing parents are created; a parent that
     /// is not an object gives its key as the error.
     pub(crate) fn parent_of(
         &mut self,
-        path: &'static str,
+        path: &'static Path,
         bump: &'a Bump,
-    ) -> Result<(&mut Object<'a>, &'static str), &'static str> {
-        let Some((key, rest)) = split_path(path) else {
-            return Ok((self, path));
-        };
-        let at = self.position(key).unwrap_or_else(|| {
-            self.push(Text::literal(key), Value::Object(Object::new_in(bump)));
-            self.fields.len() - 1
-        });
-        match &mut self.fields[at].1 {
-            Value::Object(object) => object.parent_of(rest, bump),
-            _ => Err(key),
+    ) -> Result<(&mut Object<'a>, Key<'static>), &'static str> {
+        let (objects, last) = path.split();
+        let mut object = self;
+        for key in objects {
+            let at = object.position(*key).unwrap_or_else(|| {
+                object.push(*key, Value::Object(Object::new_in(bump)));
+                object.fields.len() - 1
+            });
+            object = match &mut object.fields[at].1 {
+                Value::Object(object) => object,
+                _ => return Err(key.text().wire()),
+            };
         }
+        Ok((object, last))
     }
 
     pub(crate) fn prune(&mut self) {
@@ -331,44 +352,37 @@ impl<'a> Object<'a> {
 
     /// Makes a key the first one, for people who read the output.
     pub(crate) fn bring_to_front(&mut self, key: &str) {
-        if let Some(at) = self.position(key) {
+        if let Some(at) = self.position(Key::plain(key)) {
             self.fields[..=at].rotate_right(1);
         }
     }
 }
 
-/// The first key of a dotted path, and the rest.
-#[inline]
-fn split_path(path: &str) -> Option<(&str, &str)> {
-    let (key, rest) = path.split_at_checked(text::find_dot(path)?)?;
-    Some((key, rest.get(1..)?))
-}
-
 /// The filter lets nearly every key pass without a comparison. Returns the filter of what is left.
-fn drop_duplicates_by_search<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) -> KeyFilter {
+fn drop_duplicates_by_search<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> KeyFilter {
     let mut seen: KeyFilter = 0;
     let mut at = 0;
     while at < fields.len() {
         let key = fields[at].0;
-        let bits = key.filter_bits();
-        if seen & bits != 0
+        let bit = key.filter_bit();
+        if seen & bit != 0
             && let Some(first) = fields[..at].iter().position(|(name, _)| *name == key)
         {
             let (_, value) = fields.remove(at);
             fields[first].1 = value;
         } else {
-            seen |= bits;
+            seen |= bit;
             at += 1;
         }
     }
     seen
 }
 
-fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) {
+fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> KeyFilter {
     let mut first_of: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     let mut kept = 0;
     for at in 0..fields.len() {
-        match first_of.entry(fields[at].0.decoded()) {
+        match first_of.entry(fields[at].0.text().decoded()) {
             Entry::Occupied(first) => {
                 let value = std::mem::replace(&mut fields[at].1, Value::Null);
                 fields[*first.get()].1 = value;
@@ -381,4 +395,7 @@ fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) {
         }
     }
     fields.truncate(kept);
+    fields
+        .iter()
+        .fold(0, |filter, (key, _)| filter | key.filter_bit())
 }

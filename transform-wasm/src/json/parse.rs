@@ -6,7 +6,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use super::text::{needs_escape, special_bytes};
-use super::{MAX_DEPTH, Object, Text, Value};
+use super::{Key, MAX_DEPTH, Object, Text, Value};
 
 /// Why a text is not JSON, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
             if depth == 0 && self.inner_key.is_some_and(|inner_key| key.is(inner_key)) {
                 self.inner = value.object().map(|_| &self.text[start..self.at]);
             }
-            fields.push((key, value));
+            fields.push((Key::from(key), value));
             self.blank();
             match self.peek() {
                 Some(b',') => self.at += 1,

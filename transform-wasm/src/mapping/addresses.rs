@@ -4,20 +4,25 @@ use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Path, Text, Value, path};
 
 const MAPPED: &str = "::ffff:";
-const CLIENT: &str = "client._temp";
-pub(crate) const SERVER: &str = "server._temp";
+const CLIENT: &Path = path!("client._temp");
+pub(crate) const SERVER: &Path = path!("server._temp");
 
 /// Step 7: the first source that has something wins, the others stay in the record.
 pub(super) fn choose_client(doc: &mut Document<'_>) -> Step {
-    for source in ["ClientIPAddress", "ClientIP", "ActorIpAddress"] {
+    for source in [
+        path!("ClientIPAddress"),
+        path!("ClientIP"),
+        path!("ActorIpAddress"),
+    ] {
         // X14: some services write their "nothing" out.
         let nothing = doc.overrides()
             && doc
                 .src
-                .text(source)
+                .at(source)
+                .and_then(Value::text)
                 .is_some_and(|text| matches!(text.wire(), "" | "-" | "null" | "<null>"));
         if !nothing && !doc.has(CLIENT) {
             doc.move_field(source, CLIENT)?;
@@ -34,7 +39,7 @@ pub(super) fn client(doc: &mut Document<'_>) -> Step {
         Some(other) => {
             doc.fault("the client address is not text")?;
             // Objects have stayed in the record.
-            return doc.set("o365.ext.client_raw", other);
+            return doc.set(path!("o365.ext.client_raw"), other);
         }
     };
     if text.is_empty() {
@@ -54,25 +59,25 @@ pub(super) fn client(doc: &mut Document<'_>) -> Step {
     let endpoint = Endpoint::parse(plain);
     let lossless = endpoint.domain.is_none() && endpoint.address.is_some_and(fits_ip) && !tidied;
     if doc.options.extensions && !lossless {
-        doc.set("o365.ext.client_raw", text)?;
+        doc.set(path!("o365.ext.client_raw"), text)?;
         if let Some(port) = endpoint.domain.and_then(port_of_host) {
-            doc.set("o365.ext.client_port", Value::Number(port))?;
+            doc.set(path!("o365.ext.client_port"), Value::Number(port))?;
         }
     }
     if let Some(address) = endpoint.address {
         let address_text = Text::new(address, doc.bump);
-        doc.set("client.address", address_text)?;
+        doc.set(path!("client.address"), address_text)?;
         if let Some(ip) = indexed_ip(doc, address) {
-            doc.set("client.ip", ip)?;
+            doc.set(path!("client.ip"), ip)?;
         }
     }
     if let Some(domain) = endpoint.domain {
         let domain = Text::new(domain, doc.bump);
-        doc.set("client.domain", domain)?;
+        doc.set(path!("client.domain"), domain)?;
     }
     if let Some(port) = endpoint.port.and_then(|port| port.parse::<i32>().ok()) {
         let port = doc.number(port);
-        doc.set("client.port", port)?;
+        doc.set(path!("client.port"), port)?;
     }
     Ok(())
 }
@@ -86,7 +91,7 @@ fn tidy<'a>(doc: &mut Document<'a>, text: &'a str) -> &'a str {
         if let Some(first) = addresses().next() {
             for address in addresses() {
                 let address = Text::new(address, doc.bump);
-                doc.append_unique("related.ip", address);
+                doc.append_unique(path!("related.ip"), address);
             }
             text = first;
         }
@@ -138,12 +143,12 @@ pub(super) fn server(doc: &mut Document<'_>) -> Step {
     let (domain, address) = named.map_or((None, line), |(host, address)| (Some(host), address));
     if let Some(domain) = domain {
         let domain = Text::new(domain, doc.bump);
-        doc.set("server.domain", domain)?;
+        doc.set(path!("server.domain"), domain)?;
     }
     let address_text = Text::new(address, doc.bump);
-    doc.set("server.address", address_text)?;
+    doc.set(path!("server.address"), address_text)?;
     match indexed_ip(doc, address) {
-        Some(ip) => doc.set("server.ip", ip),
+        Some(ip) => doc.set(path!("server.ip"), ip),
         None => Ok(()),
     }
 }
@@ -151,9 +156,9 @@ pub(super) fn server(doc: &mut Document<'_>) -> Step {
 /// Step 34.
 pub(super) fn endpoints(doc: &mut Document<'_>) -> Step {
     for (from, to) in [
-        ("client.ip", "source.ip"),
-        ("client.port", "source.port"),
-        ("server.ip", "destination.ip"),
+        (path!("client.ip"), path!("source.ip")),
+        (path!("client.port"), path!("source.port")),
+        (path!("server.ip"), path!("destination.ip")),
     ] {
         if let Some(value) = doc.ecs.at(from).filter(|value| !value.is_null()).cloned() {
             doc.set(to, value)?;
@@ -164,9 +169,9 @@ pub(super) fn endpoints(doc: &mut Document<'_>) -> Step {
 
 /// Step 36.
 pub(super) fn network_type(doc: &mut Document<'_>) -> Step {
-    match doc.ecs_text("client.ip") {
-        Some(ip) if ip.wire().contains(':') => doc.set("network.type", "ipv6"),
-        Some(_) => doc.set("network.type", "ipv4"),
+    match doc.ecs_text(path!("client.ip")) {
+        Some(ip) if ip.wire().contains(':') => doc.set(path!("network.type"), "ipv6"),
+        Some(_) => doc.set(path!("network.type"), "ipv4"),
         None => Ok(()),
     }
 }

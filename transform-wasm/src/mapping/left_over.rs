@@ -3,7 +3,7 @@
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, number, parse};
+use crate::json::{Text, Value, number, parse, path};
 use crate::survey::Survey;
 use crate::time;
 use crate::workload::alerts::without_local_query_times;
@@ -187,12 +187,12 @@ pub(super) fn dates(doc: &mut Document<'_>) -> Step {
         return Ok(());
     }
     for path in [
-        "EndTimeUtc",
-        "LastUpdateTimeUtc",
-        "StartTimeUtc",
-        "StartTime",
-        "FilteringDate",
-        "RescanResult.Timestamp",
+        path!("EndTimeUtc"),
+        path!("LastUpdateTimeUtc"),
+        path!("StartTimeUtc"),
+        path!("StartTime"),
+        path!("FilteringDate"),
+        path!("RescanResult.Timestamp"),
     ] {
         let bump = doc.bump;
         let Some(date) = doc.src.at_mut(path).filter(|date| !date.is_void()) else {
@@ -239,9 +239,9 @@ pub(super) fn platform(doc: &mut Document<'_>) -> Step {
     let platform = name.map_or(platform, Text::literal);
     let lower = platform.to_lowercase(doc.bump).plain(doc.bump);
     if let Some((_, system)) = SYSTEMS.iter().find(|(part, _)| lower.contains(part)) {
-        doc.set("host.os.type", *system)?;
+        doc.set(path!("host.os.type"), *system)?;
     }
-    doc.set("host.os.platform", platform)
+    doc.set(path!("host.os.platform"), platform)
 }
 
 /// Step 19.

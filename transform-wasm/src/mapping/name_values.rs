@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Object, Text, Value};
+use crate::json::{Key, Object, Path, Text, Value, path};
 
 const RAW: &str = "_raw";
 
@@ -25,7 +25,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                 };
                 let name = name_of(member, doc.options.extensions).and_then(|name| name.to_text(bump));
                 if let (Some(name), Some(value)) = (name, member.present("Value")) {
-                    fields.push((name, value.clone()));
+                    fields.push((Key::from(name), value.clone()));
                 }
             }
             if !(misfits && doc.profile.aborts_on_error) {
@@ -77,21 +77,21 @@ fn name_of<'o, 'a>(member: &'o Object<'a>, extensions: bool) -> Option<&'o Value
 
 /// Where X15 keeps what the object of a list of names and values cannot.
 struct Place {
-    names: &'static str,
-    multi: &'static str,
+    names: &'static Path,
+    multi: &'static Path,
 }
 
 const PARAMETERS: Place = Place {
-    names: "o365.ext.parameter_names",
-    multi: "o365.ext.multi.Parameters",
+    names: path!("o365.ext.parameter_names"),
+    multi: path!("o365.ext.multi.Parameters"),
 };
 const EXTENDED_PROPERTIES: Place = Place {
-    names: "o365.ext.extended_property_names",
-    multi: "o365.ext.multi.ExtendedProperties",
+    names: path!("o365.ext.extended_property_names"),
+    multi: path!("o365.ext.multi.ExtendedProperties"),
 };
 const MODIFIED_PROPERTIES: Place = Place {
-    names: "o365.ext.modified_property_names",
-    multi: "o365.ext.multi.ModifiedProperties",
+    names: path!("o365.ext.modified_property_names"),
+    multi: path!("o365.ext.multi.ModifiedProperties"),
 };
 
 /// X15: the names of a list, each once and whether or not it has a value, and every value of a name that is repeated.
@@ -107,7 +107,7 @@ impl<'a> Names<'a> {
         entries: &[(Text<'a>, T)],
         value: impl Fn(T) -> Option<Value<'a>>,
     ) -> Self {
-        let names = entries.iter().map(|(name, _)| (*name, Value::Null));
+        let names = entries.iter().map(|(name, _)| (Key::from(*name), Value::Null));
         let unique = Object::from_fields(Vec::from_iter_in(names, bump));
         let mut repeated = Object::new_in(bump);
         if unique.len() < entries.len() && entries.len() <= MAX_MULTI {
@@ -204,7 +204,10 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
         names.keep(doc, &MODIFIED_PROPERTIES)?;
     }
     if !one_sided.is_empty() {
-        doc.set("o365.ext.modified", Value::Object(Object::from_fields(one_sided)))?;
+        doc.set(
+            path!("o365.ext.modified"),
+            Value::Object(Object::from_fields(one_sided)),
+        )?;
     }
     if nameless {
         doc.fault("a member of ModifiedProperties has no Name")
@@ -225,9 +228,9 @@ fn sides<'a>(bump: &'a Bump, change: &Object<'a>) -> Value<'a> {
 }
 
 /// Blanks and dots would make a name something else in the index.
-fn sanitised<'a>(doc: &Document<'a>, name: Text<'a>) -> Text<'a> {
+fn sanitised<'a>(doc: &Document<'a>, name: Text<'a>) -> Key<'a> {
     if !name.wire().contains([' ', '.', '\\']) {
-        return name;
+        return name.into();
     }
-    doc.text(&name.plain(doc.bump).replace([' ', '.'], "_"))
+    doc.text(&name.plain(doc.bump).replace([' ', '.'], "_")).into()
 }
