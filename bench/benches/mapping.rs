@@ -7,7 +7,7 @@ fn main() -> anyhow::Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
     let mut workloads = corpus::simulated(1_000)?;
     workloads.extend(corpus::real()?);
-    let mut contestants = contestants::all()?;
+    let mut contestants = contestants::all("builtin:ecs")?;
     for workload in &workloads {
         let batches = workload.corpus.batches(128);
         let mut group = criterion.benchmark_group(workload.name);

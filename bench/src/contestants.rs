@@ -47,8 +47,8 @@ impl std::fmt::Debug for Contestant {
     }
 }
 
-/// All of them, ready to run.
-pub fn all() -> Result<Vec<Contestant>> {
+/// All of them, ready to run; `module` is the component, a path or `builtin:ecs`.
+pub fn all(module: &str) -> Result<Vec<Contestant>> {
     Ok(vec![
         Contestant::new("parse", "borrowed tree: parse", |batch| {
             for event in batch {
@@ -66,7 +66,7 @@ pub fn all() -> Result<Vec<Contestant>> {
             "native mapping without extensions",
             r#"{ "extensions": false }"#,
         )?,
-        component()?,
+        component(module)?,
         Contestant::new("value-parse", "`serde_json::Value`: parse", |batch| {
             for event in batch {
                 black_box(serde_json::from_slice::<serde_json::Value>(event)?);
@@ -112,12 +112,12 @@ pub fn native(name: &'static str, what: &'static str, options: &str) -> Result<C
     }))
 }
 
-/// The built-in component as the host runs it: memory limit, deadline and output limit on.
-fn component() -> Result<Contestant> {
+/// A component as the host runs it: memory limit, deadline and output limit on.
+fn component(module: &str) -> Result<Contestant> {
     let engine = Arc::new(WasmEngine::new(None)?);
     let module = Module::load(
         &engine,
-        "builtin:ecs",
+        module,
         Path::new("."),
         Limits::default(),
         "{}".to_owned(),

@@ -19,6 +19,12 @@ enum Command {
         /// How long, for each workload.
         #[arg(long, default_value_t = 20.0)]
         seconds: f64,
+        /// The component: a path, or the one that is built in.
+        #[arg(long, default_value = "builtin:ecs")]
+        component: String,
+        /// Only these contestants, with commas between them.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
     },
     /// Writes the workloads of the simulator into a folder, one file each, one event a line.
     Corpus {
@@ -37,14 +43,19 @@ enum Command {
 
 fn main() -> Result<()> {
     match Command::parse() {
-        Command::Compare { seconds } => all_workloads(Duration::from_secs_f64(seconds)),
+        Command::Compare {
+            seconds,
+            component,
+            only,
+        } => all_workloads(Duration::from_secs_f64(seconds), &component, &only),
         Command::Corpus { events, dir } => write_corpus(events, &dir),
         Command::Map { file } => map(&file),
     }
 }
 
-fn all_workloads(time: Duration) -> Result<()> {
-    let mut contestants = contestants::all()?;
+fn all_workloads(time: Duration, component: &str, only: &[String]) -> Result<()> {
+    let mut contestants = contestants::all(component)?;
+    contestants.retain(|contestant| only.is_empty() || only.iter().any(|name| name == contestant.name));
     let mut workloads = corpus::simulated(1_000)?;
     workloads.extend(corpus::real()?);
     for workload in &workloads {
