@@ -8,10 +8,9 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::context::Context;
-use crate::json::{Object, Path, Text, Value, path};
+use crate::json::{Object, Original, Path, Text, Value, path};
 use crate::options::Options;
 use crate::profile::Profile;
-use crate::survey::Survey;
 
 /// Members of a list that are compared one by one with those that are there.
 const SHORT_LIST: usize = 32;
@@ -35,11 +34,9 @@ pub(crate) struct Document<'a> {
     /// The audit record; what no rule takes away ends up below `o365.audit`.
     pub(crate) src: Object<'a>,
     /// The exact text of the record.
-    pub(crate) original: &'a str,
+    pub(crate) original: Original<'a>,
     /// Whether the record came alone, without an envelope.
     pub(crate) bare: bool,
-    /// What families of fields the record has.
-    pub(crate) survey: Survey,
     /// `RecordType`, where it is a number that the table can hold.
     pub(crate) record_type: Option<u32>,
     /// `Operation` as received; rules rename `event.action`.
@@ -114,32 +111,35 @@ impl<'a> Document<'a> {
         if self.refuses(value) {
             return self.refuse(from, to);
         }
-        if let Some(existing) = self.ecs.at(to) {
-            if self.profile.aborts_on_error {
-                return self.fault(&format!(
-                    "moving {}: field [{}] already exists",
-                    from.text(),
-                    to.text()
-                ));
-            }
-            if existing.is_null() || existing == value {
-                // Nothing is lost.
-            } else {
-                self.keep_overwritten(to);
-            }
-        }
         match self.ecs.parent_of(to, self.bump) {
-            Ok((parent, key)) => {
-                if let Some(value) = self.src.remove_at(from) {
-                    parent.set(key, value);
+            Ok((parent, key)) => match parent.find(key) {
+                None => {
+                    if let Some(value) = self.src.remove_at(from) {
+                        parent.set(key, value);
+                    }
+                    Ok(())
                 }
-                Ok(())
-            }
-            Err(parent) => self.fault(&format!(
-                "moving {} to {}: [{parent}] is not an object",
-                from.text(),
-                to.text()
-            )),
+                Some(_) => self.move_over(from, to),
+            },
+            Err(parent) => self.fault(&format!("moving {from} to {to}: [{parent}] is not an object")),
+        }
+    }
+
+    /// MOVE to where something is already.
+    fn move_over(&mut self, from: &Path, to: &'static Path) -> Step {
+        if self.profile.aborts_on_error {
+            return self.fault(&format!("moving {from}: field [{to}] already exists"));
+        }
+        let differs = self
+            .ecs
+            .at(to)
+            .is_some_and(|existing| !existing.is_null() && Some(existing) != self.src.at(from));
+        if differs {
+            self.keep_overwritten(to);
+        }
+        match self.src.remove_at(from) {
+            Some(value) => self.set(to, value),
+            None => Ok(()),
         }
     }
 
@@ -254,14 +254,14 @@ impl<'a> Document<'a> {
     /// APPENDU of the text form of a field of the record, or of each member of a list there. Void values are
     /// left out.
     pub(crate) fn collect_field(&mut self, from: &Path, list: &'static Path) {
-        if let Some(value) = self.src.at(from).filter(|value| !value.is_void()).cloned() {
+        if let Some(value) = self.src.at(from).cloned() {
             self.collect(&value, list);
         }
     }
 
     /// APPENDU of the text form of a field of the document, or of each member of a list there.
     pub(crate) fn collect_ecs(&mut self, from: &Path, list: &'static Path) {
-        if let Some(value) = self.ecs.at(from).filter(|value| !value.is_void()).cloned() {
+        if let Some(value) = self.ecs.at(from).cloned() {
             self.collect(&value, list);
         }
     }

@@ -11,7 +11,7 @@ pub fn parse(event: &[u8]) -> bool {
 
 /// Reads an event and appends it to the output. False if it is no JSON; then nothing was written.
 pub fn parse_and_write(event: &[u8], out: &mut Vec<u8>) -> bool {
-    read(event, |tree| tree.write(out))
+    read(event, |tree| tree.write(out, event.len() + 64))
 }
 
 fn read(event: &[u8], with: impl FnOnce(&json::Value<'_>)) -> bool {

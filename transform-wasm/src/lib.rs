@@ -17,7 +17,6 @@ mod options;
 mod profile;
 mod record_type;
 mod record_type_table;
-mod survey;
 mod time;
 mod workload;
 

@@ -5,7 +5,6 @@ use super::related::set_target;
 use crate::document::{Document, Step};
 use crate::json::path;
 use crate::mapping::file_size;
-use crate::survey::Survey;
 
 /// X09.
 pub(super) fn operations(doc: &mut Document<'_>) -> Step {
@@ -164,9 +163,6 @@ pub(super) fn files(doc: &mut Document<'_>) -> Step {
     file_size(doc)?;
     if let (Some(11 | 13), Some(id)) = (doc.record_type, doc.ecs_text(path!("file.inode"))) {
         doc.set_if_unset(path!("o365.ext.file_id"), id)?;
-    }
-    if !doc.survey.has(Survey::LABELS) {
-        return Ok(());
     }
     doc.copy_if_filled(
         path!("DestinationRelativeUrl"),

@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::Text;
 
-/// The deepest field of the document, `o365.ext.names.UserType`.
-const MAX_KEYS: usize = 4;
+/// On the way to the deepest field of the document, `o365.ext.names.UserType`.
+const MAX_OBJECTS: usize = 3;
 
 /// The name of a field. Two names with different tags are different.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,15 @@ impl<'a> Key<'a> {
         }
     }
 
+    #[cold]
+    fn spelled(text: Text<'a>) -> Self {
+        Self {
+            wire: text.wire(),
+            tag: tag(text.decoded().as_bytes()),
+            escaped: true,
+        }
+    }
+
     pub(crate) fn text(self) -> Text<'a> {
         Text::from_wire(self.wire, self.escaped)
     }
@@ -42,17 +51,12 @@ impl<'a> Key<'a> {
 
 impl<'a> From<Text<'a>> for Key<'a> {
     /// However a name is spelled, its tag is of what it means.
-    #[inline]
+    #[inline(always)]
     fn from(text: Text<'a>) -> Self {
-        let tag = if text.is_escaped() {
-            tag(text.decoded().as_bytes())
+        if text.is_escaped() {
+            Self::spelled(text)
         } else {
-            tag(text.wire().as_bytes())
-        };
-        Self {
-            wire: text.wire(),
-            tag,
-            escaped: text.is_escaped(),
+            Self::plain(text.wire())
         }
     }
 }
@@ -119,19 +123,22 @@ const fn words(name: &[u8]) -> (u64, u64) {
 #[derive(Debug)]
 pub(crate) struct Path {
     text: &'static str,
-    keys: [Key<'static>; MAX_KEYS],
+    /// Of the objects on the way.
+    objects: [Key<'static>; MAX_OBJECTS],
     depth: usize,
+    /// Of the field.
+    last: Key<'static>,
 }
 
 impl Path {
     /// From keys with dots between them. For [`path`], which lets the compiler do it.
     pub(crate) const fn new(text: &'static str) -> Self {
-        let mut keys = [Key::plain(""); MAX_KEYS];
+        let mut objects = [Key::plain(""); MAX_OBJECTS];
         let (mut depth, mut rest, mut at) = (0, text, 0);
         while at < rest.len() {
             if rest.as_bytes()[at] == b'.' {
                 let (key, behind) = rest.split_at(at);
-                keys[depth] = Key::plain(key);
+                objects[depth] = Key::plain(key);
                 depth += 1;
                 rest = behind.split_at(1).1;
                 at = 0;
@@ -139,11 +146,11 @@ impl Path {
                 at += 1;
             }
         }
-        keys[depth] = Key::plain(rest);
         Self {
             text,
-            keys,
-            depth: depth + 1,
+            objects,
+            depth,
+            last: Key::plain(rest),
         }
     }
 
@@ -155,8 +162,7 @@ impl Path {
     /// The keys of the objects on the way, and the key of the field.
     #[inline]
     pub(super) fn split(&self) -> (&[Key<'static>], Key<'static>) {
-        let (last, objects) = self.keys[..self.depth].split_last().expect("a path has a key");
-        (objects, *last)
+        (&self.objects[..self.depth], self.last)
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod key;
 pub(crate) mod number;
+mod original;
 mod parse;
 mod text;
 mod write;
@@ -25,6 +26,7 @@ use bumpalo::collections::Vec;
 
 use key::KeyFilter;
 pub(crate) use key::{Key, Path, path};
+pub(crate) use original::Original;
 pub(crate) use parse::{parse, parse_event};
 pub(crate) use text::Text;
 
@@ -43,7 +45,7 @@ pub(crate) enum Value<'a> {
     Number(&'a str),
     Text(Text<'a>),
     /// Plain text that is escaped while it is written: the original record, which is too long to copy twice.
-    Verbatim(&'a str),
+    Verbatim(&'a Original<'a>),
     List(Vec<'a, Value<'a>>),
     Object(Object<'a>),
 }
@@ -100,7 +102,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Null => true,
             Self::Text(text) => text.is_empty(),
-            Self::Verbatim(text) => text.is_empty(),
+            Self::Verbatim(original) => original.text().is_empty(),
             Self::List(members) => members.is_empty(),
             Self::Object(object) => object.is_empty(),
             Self::Bool(_) | Self::Number(_) => false,
@@ -111,7 +113,7 @@ impl<'a> Value<'a> {
     pub(crate) fn to_text(&self, bump: &'a Bump) -> Option<Text<'a>> {
         match self {
             Self::Text(text) => Some(*text),
-            Self::Verbatim(text) => Some(Text::new(text, bump)),
+            Self::Verbatim(original) => Some(Text::new(original.text(), bump)),
             Self::Number(number) => Some(Text::literal(number::to_text(number, bump))),
             Self::Bool(true) => Some(Text::literal("true")),
             Self::Bool(false) => Some(Text::literal("false")),
@@ -144,7 +146,8 @@ impl PartialEq for Value<'_> {
         match (self, other) {
             (Self::Null, Self::Null) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
-            (Self::Number(a), Self::Number(b)) | (Self::Verbatim(a), Self::Verbatim(b)) => a == b,
+            (Self::Number(a), Self::Number(b)) => a == b,
+            (Self::Verbatim(a), Self::Verbatim(b)) => a.text() == b.text(),
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::List(a), Self::List(b)) => a == b,
             (Self::Object(a), Self::Object(b)) => {

@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
 
     /// Text from its meaning. Copied only if something has to be escaped.
     pub(crate) fn new(plain: &'a str, bump: &'a Bump) -> Self {
-        if !plain.bytes().any(needs_escape) {
+        if first_special(plain.as_bytes()) == plain.len() {
             return Self {
                 wire: plain,
                 escaped: false,
@@ -182,6 +182,25 @@ pub(super) fn special_bytes(chunk: [u8; 8]) -> u64 {
     let word = u64::from_le_bytes(chunk);
     let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHEST;
     marked(word, b'"') | marked(word, b'\\') | control
+}
+
+/// The number of bytes before the first quote, backslash or control character. Eight bytes at a time.
+#[inline]
+pub(super) fn first_special(bytes: &[u8]) -> usize {
+    let (chunks, tail) = bytes.as_chunks::<8>();
+    for (at, chunk) in chunks.iter().enumerate() {
+        let found = special_bytes(*chunk);
+        if found != 0 {
+            // The lowest marked byte is exact: borrows only run upwards.
+            return at * 8 + (found.trailing_zeros() / 8) as usize;
+        }
+    }
+    let start = bytes.len() - tail.len();
+    start
+        + tail
+            .iter()
+            .position(|byte| needs_escape(*byte))
+            .unwrap_or(tail.len())
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

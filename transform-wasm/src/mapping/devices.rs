@@ -2,13 +2,9 @@
 
 use crate::document::{Document, Step};
 use crate::json::{Path, Text, Value, parse, path};
-use crate::survey::Survey;
 
 /// N26.
 pub(super) fn access_context(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::DEVICES) {
-        return Ok(());
-    }
     doc.copy_if_filled(path!("AppAccessContext.DeviceId"), path!("device.id"))?;
     doc.copy_if_filled(path!("AppAccessContext.AADSessionId"), path!("session.id"))?;
     doc.copy_if_filled(path!("AppAccessContext.UniqueTokenId"), path!("token.id"))?;

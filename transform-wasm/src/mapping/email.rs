@@ -5,7 +5,6 @@ use bumpalo::collections::Vec;
 use super::users::split_address;
 use crate::document::{Abort, Document, Step};
 use crate::json::{Object, Path, Text, Value, path};
-use crate::survey::Survey;
 
 const ATTACHMENTS: &Path = path!("email.attachments");
 const FROM: &Path = path!("email.from.address");
@@ -28,7 +27,6 @@ pub(super) fn of_parameters(doc: &mut Document<'_>) -> Step {
         if let Some(identity) = identity_parameter(raw) {
             let identity = Text::new(identity, doc.bump);
             doc.src.set(Text::literal("NetworkMessageId"), identity);
-            doc.survey = Survey::of(&doc.src);
         }
     }
     for path in [
@@ -60,19 +58,12 @@ fn identity_parameter(raw: &str) -> Option<&str> {
 
 /// N20.
 pub(super) fn of_mail_fields(doc: &mut Document<'_>) {
-    let (mail, item) = (doc.survey.has(Survey::MAIL), doc.survey.has(Survey::ITEM));
-    if mail {
-        doc.collect_field(path!("InternetMessageId"), MESSAGE_ID);
-    }
-    if item {
-        doc.collect_field(path!("Item.InternetMessageId"), MESSAGE_ID);
-    }
-    if mail {
-        doc.collect_field(path!("NetworkMessageId"), LOCAL_ID);
-        doc.collect_field(path!("P1Sender"), SENDER);
-    }
+    doc.collect_field(path!("InternetMessageId"), MESSAGE_ID);
+    doc.collect_field(path!("Item.InternetMessageId"), MESSAGE_ID);
+    doc.collect_field(path!("NetworkMessageId"), LOCAL_ID);
+    doc.collect_field(path!("P1Sender"), SENDER);
     doc.collect_ecs(path!("source.user.email"), SENDER);
-    if mail && doc.src.get("Recipients").and_then(Value::list).is_some() {
+    if doc.src.get("Recipients").and_then(Value::list).is_some() {
         doc.collect_field(path!("Recipients"), TO);
     }
     if doc
@@ -83,21 +74,14 @@ pub(super) fn of_mail_fields(doc: &mut Document<'_>) {
     {
         doc.collect_ecs(path!("destination.user.email"), TO);
     }
-    if mail {
-        doc.collect_field(path!("SenderIp"), RELATED_IP);
-        doc.collect_field(path!("SenderIP"), RELATED_IP);
-        doc.collect_field(path!("Subject"), SUBJECT);
-    }
-    if item {
-        doc.collect_field(path!("Item.Subject"), SUBJECT);
-    }
+    doc.collect_field(path!("SenderIp"), RELATED_IP);
+    doc.collect_field(path!("SenderIP"), RELATED_IP);
+    doc.collect_field(path!("Subject"), SUBJECT);
+    doc.collect_field(path!("Item.Subject"), SUBJECT);
 }
 
 /// N21: `name.ext (123b); …`.
 pub(super) fn attachments(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::ITEM) {
-        return Ok(());
-    }
     let attachments = match doc.src.at(path!("Item.Attachments")) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Text(text)) if text.is_empty() => return Ok(()),

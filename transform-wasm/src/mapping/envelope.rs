@@ -30,7 +30,7 @@ pub(super) fn original(doc: &mut Document<'_>) -> Step {
     let text = if doc.profile.java_text_original && !doc.bare {
         Value::Text(doc.text(&java_text::of_object(&doc.src)))
     } else {
-        Value::Verbatim(doc.original)
+        Value::Verbatim(doc.bump.alloc(doc.original))
     };
     doc.set(path!("event.original"), text)
 }

@@ -2,13 +2,9 @@
 
 use crate::document::{Document, Step};
 use crate::json::{Value, path};
-use crate::survey::Survey;
 
 /// N05. The sources stay in the record.
 pub(super) fn file_fields(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::FILES) {
-        return Ok(());
-    }
     doc.copy_if_filled(path!("FileExtension"), path!("file.extension"))?;
     doc.copy_if_filled(path!("Sha1"), path!("file.hash.sha1"))?;
     doc.copy_if_filled(path!("Sha256"), path!("file.hash.sha256"))?;
@@ -21,9 +17,6 @@ pub(super) fn file_fields(doc: &mut Document<'_>) -> Step {
 
 /// `file.size` is a number in the index: what is no whole number is left out.
 pub(crate) fn file_size(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::FILES) {
-        return Ok(());
-    }
     for key in ["FileSizeBytes", "FileSize"] {
         let size = match doc.src.get(key) {
             Some(Value::Number(number)) => Some(*number),

@@ -111,9 +111,12 @@ pub(crate) fn finish(doc: &mut Document<'_>, aborted: bool) {
     if !aborted {
         envelope::drop_unwanted(doc);
     }
-    if doc.profile.prunes_empties {
-        doc.ecs.prune();
+    if doc.ecs.at(path!("error.message")).is_some() {
+        // What is empty is not written anyway; only here somebody looks before that.
+        if doc.profile.prunes_empties {
+            doc.ecs.prune();
+        }
+        envelope::pipeline_error(doc);
     }
-    envelope::pipeline_error(doc);
     doc.ecs.bring_to_front("@timestamp");
 }

@@ -33,7 +33,7 @@ const MAIL_LISTS: &[(&Path, &Path)] = &[
     (path!("NetworkMessageId"), path!("email.local_id")),
 ];
 
-pub(super) static FAMILIES: &[Family] = &[
+const FAMILIES: &[Family] = &[
     // Threat intelligence: mail, links, files.
     Family {
         record_types: &[28],
@@ -259,6 +259,31 @@ pub(super) static FAMILIES: &[Family] = &[
     },
 ];
 
+/// Record types beyond it have no family.
+const LAST: usize = 511;
+
+/// One more than the place of each record type's family, 0 for none.
+static PLACES: [u8; LAST + 1] = {
+    let mut places = [0; LAST + 1];
+    let (mut family, mut place) = (0, 1);
+    while family < FAMILIES.len() {
+        let mut at = 0;
+        while at < FAMILIES[family].record_types.len() {
+            places[FAMILIES[family].record_types[at] as usize] = place;
+            at += 1;
+        }
+        place += 1;
+        family += 1;
+    }
+    places
+};
+
+/// The family of a record type.
+pub(super) fn family_of(record_type: u32) -> Option<&'static Family> {
+    let place = *PLACES.get(usize::try_from(record_type).ok()?)?;
+    FAMILIES.get(usize::from(place).checked_sub(1)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +293,17 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for record_type in FAMILIES.iter().flat_map(|family| family.record_types) {
             assert!(seen.insert(record_type), "{record_type}");
+        }
+    }
+
+    #[test]
+    fn every_record_type_finds_its_family() {
+        for record_type in 0..2_000 {
+            let listed = FAMILIES
+                .iter()
+                .find(|family| family.record_types.contains(&record_type));
+            let found = family_of(record_type).map(|family| family.record_types);
+            assert_eq!(found, listed.map(|family| family.record_types), "{record_type}");
         }
     }
 }

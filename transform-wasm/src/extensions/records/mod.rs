@@ -15,17 +15,14 @@ use crate::json::{Path, Value, parse, path};
 use crate::mapping::whole_number;
 use crate::time;
 use crate::workload::dlp;
-use families::FAMILIES;
+use families::family_of;
 
 /// X12.
 pub(super) fn further(doc: &mut Document<'_>) -> Step {
     let Some(record_type) = doc.record_type else {
         return Ok(());
     };
-    if let Some(family) = FAMILIES
-        .iter()
-        .find(|family| family.record_types.contains(&record_type))
-    {
+    if let Some(family) = family_of(record_type) {
         if family.alert && doc.overrides() {
             doc.set(path!("event.kind"), "alert")?;
         }
