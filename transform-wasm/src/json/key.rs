@@ -38,14 +38,18 @@ impl<'a> Key<'a> {
         }
     }
 
-    pub(crate) fn text(self) -> Text<'a> {
-        Text::from_wire(self.wire, self.escaped)
+    #[inline(always)]
+    const fn slot(&self) -> usize {
+        (self.tag >> 26) as usize
     }
 
-    /// The bit of a [`KeyFilter`] that stands for this name.
     #[inline(always)]
-    pub(super) const fn filter_bit(self) -> KeyFilter {
-        1 << (self.tag >> 26)
+    const fn bit(&self) -> u64 {
+        1 << (self.tag >> 20 & 63)
+    }
+
+    pub(crate) fn text(self) -> Text<'a> {
+        Text::from_wire(self.wire, self.escaped)
     }
 }
 
@@ -64,14 +68,14 @@ impl<'a> From<Text<'a>> for Key<'a> {
 impl PartialEq for Key<'_> {
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
-        self.tag == other.tag && self.means(*other)
+        self.tag == other.tag && self.means(other)
     }
 }
 
 impl Key<'_> {
     /// Equal tags are equal names but for accidents and attacks.
     #[inline(never)]
-    fn means(self, other: Key<'_>) -> bool {
+    fn means(&self, other: &Key<'_>) -> bool {
         match (self.escaped, other.escaped) {
             (false, false) => same(self.wire.as_bytes(), other.wire.as_bytes()),
             (true, false) => self.text().is(other.wire),
@@ -92,8 +96,40 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// A set of names: without the bit of a name it does not hold the name.
-pub(super) type KeyFilter = u64;
+/// Where in an object the field of a name may be. Most lookups are for names that are not there, and end here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hints {
+    places: [u8; 64],
+    /// One bit for each name, by another part of its tag than its place.
+    names: u64,
+}
+
+impl Default for Hints {
+    fn default() -> Self {
+        Self {
+            places: [0; 64],
+            names: 0,
+        }
+    }
+}
+
+impl Hints {
+    /// A place to begin at; nothing if no such name was ever noted. Whatever is found there, its name has to be looked at.
+    #[inline(always)]
+    pub(super) fn of(&self, key: &Key<'_>) -> Option<usize> {
+        if self.names & key.bit() == 0 {
+            return None;
+        }
+        usize::from(self.places[key.slot()]).checked_sub(1)
+    }
+
+    /// Notes that a name is at a place, the last one of those that share a hint.
+    #[inline]
+    pub(super) fn note(&mut self, key: &Key<'_>, at: usize) {
+        self.names |= key.bit();
+        self.places[key.slot()] = u8::try_from(at + 1).unwrap_or(u8::MAX);
+    }
+}
 
 /// A hash of a name: of its length, and of its first and last eight bytes.
 #[inline(always)]
@@ -161,8 +197,8 @@ impl Path {
 
     /// The keys of the objects on the way, and the key of the field.
     #[inline]
-    pub(super) fn split(&self) -> (&[Key<'static>], Key<'static>) {
-        (&self.objects[..self.depth], self.last)
+    pub(super) fn split(&self) -> (&[Key<'static>], &Key<'static>) {
+        (&self.objects[..self.depth], &self.last)
     }
 }
 

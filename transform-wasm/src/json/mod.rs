@@ -24,7 +24,7 @@ use std::collections::btree_map::Entry;
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
-use key::KeyFilter;
+use key::Hints;
 pub(crate) use key::{Key, Path, path};
 pub(crate) use original::Original;
 pub(crate) use parse::{parse, parse_event};
@@ -151,7 +151,11 @@ impl PartialEq for Value<'_> {
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::List(a), Self::List(b)) => a == b,
             (Self::Object(a), Self::Object(b)) => {
-                a.len() == b.len() && a.fields.iter().all(|(key, value)| b.find(*key) == Some(value))
+                a.len() == b.len()
+                    && a.inner
+                        .fields
+                        .iter()
+                        .all(|(key, value)| b.find(key) == Some(value))
             }
             _ => false,
         }
@@ -177,73 +181,97 @@ impl From<bool> for Value<'_> {
 }
 
 /// A JSON object: its fields in the order of their first appearance, each key once.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Object<'a> {
+    /// Behind a reference, because values are moved more often than fields are looked at.
+    inner: &'a mut Fields<'a>,
+}
+
+#[derive(Debug)]
+struct Fields<'a> {
     fields: Vec<'a, (Key<'a>, Value<'a>)>,
-    /// Most lookups are for keys that are not there, and end here.
-    filter: KeyFilter,
+    hints: Hints,
+}
+
+impl Clone for Object<'_> {
+    fn clone(&self) -> Self {
+        Self::alloc(self.inner.fields.clone(), self.inner.hints)
+    }
 }
 
 impl<'a> Object<'a> {
-    pub(crate) fn new_in(bump: &'a Bump) -> Self {
+    fn alloc(fields: Vec<'a, (Key<'a>, Value<'a>)>, hints: Hints) -> Self {
+        let bump = fields.bump();
         Self {
-            fields: Vec::new_in(bump),
-            filter: 0,
+            inner: bump.alloc(Fields { fields, hints }),
         }
+    }
+
+    pub(crate) fn new_in(bump: &'a Bump) -> Self {
+        Self::alloc(Vec::new_in(bump), Hints::default())
     }
 
     /// Of several fields with one key the last value wins.
     pub(crate) fn from_fields(mut fields: Vec<'a, (Key<'a>, Value<'a>)>) -> Self {
-        let filter = if fields.len() <= SMALL_OBJECT {
+        let hints = if fields.len() <= SMALL_OBJECT {
             drop_duplicates_by_search(&mut fields)
         } else {
             drop_duplicates_by_sorting(&mut fields)
         };
-        Self { fields, filter }
+        Self::alloc(fields, hints)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.fields.len()
+        self.inner.fields.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.inner.fields.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Text<'a>, &Value<'a>)> {
-        self.fields.iter().map(|(key, value)| (key.text(), value))
+        self.inner.fields.iter().map(|(key, value)| (key.text(), value))
     }
 
     #[inline(always)]
-    fn position(&self, key: Key<'_>) -> Option<usize> {
-        if self.filter & key.filter_bit() == 0 {
-            return None;
+    fn position(&self, key: &Key<'_>) -> Option<usize> {
+        let hint = self.inner.hints.of(key)?;
+        match self.inner.fields.get(hint) {
+            Some((name, _)) if name == key => Some(hint),
+            _ => self.search(key, hint),
         }
-        self.search(key)
     }
 
-    fn search(&self, key: Key<'_>) -> Option<usize> {
-        self.fields.iter().position(|(name, _)| *name == key)
+    /// Removals have moved it to the left, or the hint is for another key.
+    #[inline(never)]
+    fn search(&self, key: &Key<'_>, hint: usize) -> Option<usize> {
+        let fields = &self.inner.fields;
+        let near = hint.min(fields.len());
+        let is = |(name, _): &(Key<'a>, Value<'a>)| name == key;
+        fields[..near]
+            .iter()
+            .rposition(is)
+            .or_else(|| fields[near..].iter().position(is).map(|at| at + near))
     }
 
     #[inline(always)]
-    pub(crate) fn find(&self, key: Key<'_>) -> Option<&Value<'a>> {
-        self.position(key).map(|at| &self.fields[at].1)
+    pub(crate) fn find(&self, key: &Key<'_>) -> Option<&Value<'a>> {
+        self.position(key).map(|at| &self.inner.fields[at].1)
     }
 
     #[inline(always)]
     pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
-        self.find(Key::plain(key))
+        self.find(&Key::plain(key))
     }
 
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Value<'a>> {
-        self.find_mut(Key::plain(key))
+        self.find_mut(&Key::plain(key))
     }
 
     #[inline(always)]
-    pub(crate) fn find_mut(&mut self, key: Key<'_>) -> Option<&mut Value<'a>> {
-        self.position(key).map(|at| &mut self.fields[at].1)
+    pub(crate) fn find_mut(&mut self, key: &Key<'_>) -> Option<&mut Value<'a>> {
+        self.position(key).map(|at| &mut self.inner.fields[at].1)
     }
 
     /// The value of a key that exists and is not null.
@@ -260,12 +288,12 @@ impl<'a> Object<'a> {
 
     #[inline(always)]
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value<'a>> {
-        self.take(Key::plain(key))
+        self.take(&Key::plain(key))
     }
 
     #[inline(always)]
-    pub(crate) fn take(&mut self, key: Key<'_>) -> Option<Value<'a>> {
-        self.position(key).map(|at| self.fields.remove(at).1)
+    pub(crate) fn take(&mut self, key: &Key<'_>) -> Option<Value<'a>> {
+        self.position(key).map(|at| self.inner.fields.remove(at).1)
     }
 
     /// Sets a key, replacing what was there.
@@ -276,20 +304,21 @@ impl<'a> Object<'a> {
 
     /// The value of a key, null if it was not there.
     pub(crate) fn slot(&mut self, key: Key<'a>) -> &mut Value<'a> {
-        let at = self.position(key).unwrap_or_else(|| {
+        let at = self.position(&key).unwrap_or_else(|| {
             self.push(key, Value::Null);
-            self.fields.len() - 1
+            self.inner.fields.len() - 1
         });
-        &mut self.fields[at].1
+        &mut self.inner.fields[at].1
     }
 
     /// Adds a key that is not there yet.
     fn push(&mut self, key: Key<'a>, value: Value<'a>) {
-        if self.fields.is_empty() {
-            self.fields.reserve(8);
+        let Fields { fields, hints } = &mut *self.inner;
+        if fields.is_empty() {
+            fields.reserve(8);
         }
-        self.filter |= key.filter_bit();
-        self.fields.push((key, value));
+        hints.note(&key, fields.len());
+        fields.push((key, value));
     }
 
     /// The value at a path.
@@ -297,7 +326,7 @@ impl<'a> Object<'a> {
         let (objects, last) = path.split();
         let mut object = self;
         for key in objects {
-            object = object.find(*key)?.object()?;
+            object = object.find(key)?.object()?;
         }
         object.find(last)
     }
@@ -312,11 +341,11 @@ impl<'a> Object<'a> {
         object.take(last)
     }
 
-    fn holder_mut(&mut self, path: &Path) -> Option<(&mut Self, Key<'static>)> {
+    fn holder_mut<'p>(&mut self, path: &'p Path) -> Option<(&mut Self, &'p Key<'static>)> {
         let (objects, last) = path.split();
         let mut object = self;
         for key in objects {
-            object = object.find_mut(*key)?.object_mut()?;
+            object = object.find_mut(key)?.object_mut()?;
         }
         Some((object, last))
     }
@@ -331,57 +360,56 @@ impl<'a> Object<'a> {
         let (objects, last) = path.split();
         let mut object = self;
         for key in objects {
-            let at = object.position(*key).unwrap_or_else(|| {
+            let at = object.position(key).unwrap_or_else(|| {
                 object.push(*key, Value::Object(Object::new_in(bump)));
-                object.fields.len() - 1
+                object.inner.fields.len() - 1
             });
-            object = match &mut object.fields[at].1 {
+            object = match &mut object.inner.fields[at].1 {
                 Value::Object(object) => object,
                 _ => return Err(key.text().wire()),
             };
         }
-        Ok((object, last))
+        Ok((object, *last))
     }
 
     pub(crate) fn prune(&mut self) {
         let mut void = 0;
-        for (_, value) in &mut self.fields {
+        for (_, value) in &mut self.inner.fields {
             void += usize::from(value.prune());
         }
         if void > 0 {
-            self.fields.retain(|(_, value)| !value.is_void());
+            self.inner.fields.retain(|(_, value)| !value.is_void());
         }
     }
 
     /// Makes a key the first one, for people who read the output.
     pub(crate) fn bring_to_front(&mut self, key: &str) {
-        if let Some(at) = self.position(Key::plain(key)) {
-            self.fields[..=at].rotate_right(1);
+        if let Some(at) = self.position(&Key::plain(key)) {
+            self.inner.fields[..=at].rotate_right(1);
         }
     }
 }
 
-/// The filter lets nearly every key pass without a comparison. Returns the filter of what is left.
-fn drop_duplicates_by_search<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> KeyFilter {
-    let mut seen: KeyFilter = 0;
+/// The hints let nearly every key pass without a comparison. Returns the hints of what is left.
+fn drop_duplicates_by_search<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> Hints {
+    let mut seen = Hints::default();
     let mut at = 0;
     while at < fields.len() {
         let key = fields[at].0;
-        let bit = key.filter_bit();
-        if seen & bit != 0
+        if seen.of(&key).is_some()
             && let Some(first) = fields[..at].iter().position(|(name, _)| *name == key)
         {
             let (_, value) = fields.remove(at);
             fields[first].1 = value;
         } else {
-            seen |= bit;
+            seen.note(&key, at);
             at += 1;
         }
     }
     seen
 }
 
-fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> KeyFilter {
+fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> Hints {
     let mut first_of: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     let mut kept = 0;
     for at in 0..fields.len() {
@@ -398,7 +426,9 @@ fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) ->
         }
     }
     fields.truncate(kept);
-    fields
-        .iter()
-        .fold(0, |filter, (key, _)| filter | key.filter_bit())
+    let mut hints = Hints::default();
+    for (at, (key, _)) in fields.iter().enumerate() {
+        hints.note(key, at);
+    }
+    hints
 }
