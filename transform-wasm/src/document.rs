@@ -198,8 +198,9 @@ impl<'a> Document<'a> {
     pub(crate) fn set_if_unset(&mut self, path: &'static Path, value: impl Into<Value<'a>>) -> Step {
         match self.ecs.parent_of(path, self.bump) {
             Ok((parent, key)) => {
-                if parent.find(&key).is_none_or(Value::is_null) {
-                    parent.set(key, value);
+                let slot = parent.slot(key);
+                if slot.is_null() {
+                    *slot = value.into();
                 }
                 Ok(())
             }
@@ -339,7 +340,7 @@ impl<'a> Document<'a> {
                 let scalar = parent.take(&key).filter(|value| !value.is_null());
                 parent.set(key, Value::List(Vec::from_iter_in(scalar, bump)));
             }
-            None => parent.set(key, Value::List(Vec::new_in(bump))),
+            None => parent.set(key, Value::List(Vec::with_capacity_in(4, bump))),
         }
         match parent.find_mut(&key) {
             Some(Value::List(list)) => Some(list),

@@ -74,10 +74,20 @@ impl PartialEq for Key<'_> {
 
 impl Key<'_> {
     /// Equal tags are equal names but for accidents and attacks.
-    #[inline(never)]
+    #[inline]
     fn means(&self, other: &Key<'_>) -> bool {
+        if self.escaped || other.escaped {
+            self.spells(other)
+        } else {
+            same(self.wire.as_bytes(), other.wire.as_bytes())
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn spells(&self, other: &Key<'_>) -> bool {
         match (self.escaped, other.escaped) {
-            (false, false) => same(self.wire.as_bytes(), other.wire.as_bytes()),
+            (false, false) => self.wire == other.wire,
             (true, false) => self.text().is(other.wire),
             (false, true) => other.text().is(self.wire),
             (true, true) => self.text() == other.text(),

@@ -225,6 +225,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(Value::List(members));
         }
+        members.reserve(4);
         loop {
             members.push(self.value(depth + 1)?);
             self.blank();

@@ -157,17 +157,17 @@ impl<'o> Writer<'o> {
     /// Text of which is known what to put a backslash before.
     fn marked(&mut self, text: &[u8], marks: impl ExactSizeIterator<Item = usize>) {
         let mut rest = text;
-        let mut room = self.room(text.len() + marks.len());
+        let mut room = &mut *self.room(text.len() + marks.len());
         let mut from = 0;
         for mark in marks {
-            let part;
-            (part, rest) = rest.split_at(mark - from);
-            let (to, next) = std::mem::take(&mut room).split_at_mut(part.len() + 1);
-            if let [inside @ .., last] = to {
-                copy(inside, part);
-                *last = b'\\';
+            let length = mark - from;
+            match (room.first_chunk_mut::<16>(), rest.first_chunk::<16>()) {
+                // What is copied too far is written over.
+                (Some(to), Some(words)) if length < 16 => *to = *words,
+                _ => room[..length].copy_from_slice(&rest[..length]),
             }
-            (room, from) = (next, mark);
+            room[length] = b'\\';
+            (rest, room, from) = (&rest[length..], &mut room[length + 1..], mark);
         }
         copy(room, rest);
     }

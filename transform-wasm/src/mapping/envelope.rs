@@ -2,7 +2,7 @@
 
 use super::java_text;
 use crate::document::{Document, Step};
-use crate::json::{Object, Path, Value, path};
+use crate::json::{Object, Path, Text, Value, path};
 use crate::time;
 
 /// The key of the audit record in an envelope.
@@ -76,12 +76,9 @@ pub(super) fn timestamp(doc: &mut Document<'_>) -> Step {
     };
     match created
         .text()
-        .and_then(|created| time::to_utc(created.plain(doc.bump)))
+        .and_then(|created| time::to_utc_in(created.plain(doc.bump), doc.bump))
     {
-        Some(utc) => {
-            let utc = doc.text(&utc);
-            doc.set(path!("@timestamp"), utc)
-        }
+        Some(utc) => doc.set(path!("@timestamp"), Text::literal(utc)),
         None => doc.fault("CreationTime is not a date"),
     }
 }

@@ -31,7 +31,23 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
             if !(misfits && doc.profile.aborts_on_error) {
                 let object = Object::from_fields(fields);
                 let members = std::mem::replace(value, Value::Object(object));
-                if doc.options.extensions {
+                let complete =
+                    value.object().map_or(0, Object::len) == members.list().unwrap_or_default().len();
+                let place = if key == "Parameters" {
+                    PARAMETERS
+                } else {
+                    EXTENDED_PROPERTIES
+                };
+                if doc.options.extensions && complete {
+                    // Every member has become a field of its own.
+                    let names = value.object().into_iter().flat_map(Object::iter);
+                    let names = Vec::from_iter_in(names.map(|(name, _)| Value::Text(name)), bump);
+                    Names {
+                        names,
+                        repeated: Object::new_in(bump),
+                    }
+                    .keep(doc, &place)?;
+                } else if doc.options.extensions {
                     let entries = members
                         .list()
                         .unwrap_or_default()
@@ -43,11 +59,6 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                         });
                     let entries = Vec::from_iter_in(entries, bump);
                     let names = Names::of(bump, &entries, Option::<&Value<'_>>::cloned);
-                    let place = if key == "Parameters" {
-                        PARAMETERS
-                    } else {
-                        EXTENDED_PROPERTIES
-                    };
                     names.keep(doc, &place)?;
                 }
             }

@@ -6,11 +6,25 @@
 /// Ends with a line feed.
 static RULES: &str = include_str!("suffixes.txt");
 
+/// The exceptions and the wildcards, which are few and come first, end here.
+const PLAIN: usize = {
+    let rules = RULES.as_bytes();
+    let (mut at, mut line) = (0, 0);
+    while matches!(rules[line], b'!' | b'*') {
+        if rules[at] == b'\n' {
+            line = at + 1;
+        }
+        at += 1;
+    }
+    line
+};
+
 /// No rule has more labels.
 const MAX_LABELS: usize = 5;
 
 /// The length of a name's public suffix in bytes; the name is in lower case. Nothing if no rule fits.
 pub(super) fn public_suffix(name: &str) -> Option<usize> {
+    let (special, plain) = RULES.split_at(PLAIN);
     let starts = name.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
     let mut longest = None;
     let mut below = None;
@@ -18,24 +32,23 @@ pub(super) fn public_suffix(name: &str) -> Option<usize> {
         let suffix = &name[start..];
         let parent = below.replace(suffix);
         if let Some(parent) = parent {
-            if holds(&["!", suffix]) {
+            if holds(special, "!", suffix) {
                 return Some(parent.len());
             }
-            if holds(&["*.", parent]) {
+            if holds(special, "*.", parent) {
                 longest = Some(suffix.len());
             }
         }
-        if holds(&[suffix]) {
+        if holds(plain, "", suffix) {
             longest = Some(suffix.len());
         }
     }
     longest
 }
 
-/// Whether there is a rule that consists of these parts.
-fn holds(parts: &[&str]) -> bool {
-    let wanted = || parts.iter().flat_map(|part| part.bytes());
-    let rules = RULES.as_bytes();
+/// Whether there is a rule that consists of these two parts.
+fn holds(rules: &str, mark: &str, suffix: &str) -> bool {
+    let rules = rules.as_bytes();
     let (mut low, mut high) = (0, rules.len());
     while low < high {
         let middle = usize::midpoint(low, high);
@@ -46,7 +59,13 @@ fn holds(parts: &[&str]) -> bool {
         let Some(length) = rules[start..].iter().position(|byte| *byte == b'\n') else {
             return false;
         };
-        match wanted().cmp(rules[start..start + length].iter().copied()) {
+        let rule = &rules[start..start + length];
+        let (head, tail) = rule.split_at(mark.len().min(length));
+        match mark
+            .as_bytes()
+            .cmp(head)
+            .then_with(|| suffix.as_bytes().cmp(tail))
+        {
             std::cmp::Ordering::Equal => return true,
             std::cmp::Ordering::Less => high = start,
             std::cmp::Ordering::Greater => low = start + length + 1,
