@@ -143,7 +143,7 @@ impl Hints {
 
 /// A hash of a name: of its length, and of its first and last eight bytes.
 #[inline(always)]
-const fn tag(name: &[u8]) -> u32 {
+pub(crate) const fn tag(name: &[u8]) -> u32 {
     let (head, tail) = words(name);
     let mixed = (head ^ tail.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 32) as u32

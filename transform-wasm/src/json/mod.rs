@@ -25,7 +25,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use key::Hints;
-pub(crate) use key::{Key, Path, path};
+pub(crate) use key::{Key, Path, path, tag};
 pub(crate) use original::Original;
 pub(crate) use parse::{parse, parse_event};
 pub(crate) use text::Text;

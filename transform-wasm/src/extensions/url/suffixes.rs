@@ -3,6 +3,8 @@
 //! `suffixes.txt` is the part of the Public Suffix List (publicsuffix.org, Mozilla Public License 2.0) that the registries
 //! maintain, as `cargo xtask suffixes` takes it from the crate `psl`: sorted, one rule a line.
 
+use crate::json::tag;
+
 /// Ends with a line feed.
 static RULES: &str = include_str!("suffixes.txt");
 
@@ -18,6 +20,30 @@ const PLAIN: usize = {
     }
     line
 };
+
+/// Of each plain rule one of 2^16 bits: nearly every name that is no suffix lacks its bit, and is not searched for.
+static MAYBE: [u64; 1 << 10] = {
+    let (_, mut rest) = RULES.as_bytes().split_at(PLAIN);
+    let mut bits = [0; 1 << 10];
+    let mut end = 0;
+    while end < rest.len() {
+        if rest[end] == b'\n' {
+            let (rule, behind) = rest.split_at(end);
+            let (place, bit) = place_of(rule);
+            bits[place] |= bit;
+            (_, rest) = behind.split_at(1);
+            end = 0;
+        } else {
+            end += 1;
+        }
+    }
+    bits
+};
+
+const fn place_of(rule: &[u8]) -> (usize, u64) {
+    let tag = tag(rule);
+    ((tag >> 22) as usize, 1 << (tag >> 16 & 63))
+}
 
 /// No rule has more labels.
 const MAX_LABELS: usize = 5;
@@ -39,7 +65,8 @@ pub(super) fn public_suffix(name: &str) -> Option<usize> {
                 longest = Some(suffix.len());
             }
         }
-        if holds(plain, "", suffix) {
+        let (place, bit) = place_of(suffix.as_bytes());
+        if MAYBE[place] & bit != 0 && holds(plain, "", suffix) {
             longest = Some(suffix.len());
         }
     }
