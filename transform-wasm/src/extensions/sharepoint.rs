@@ -145,19 +145,19 @@ fn by_affix(operation: &str) -> Option<Classes> {
 pub(super) fn files(doc: &mut Document<'_>) -> Step {
     if let Some(name) = doc.ecs_text(path!("file.name")) {
         let plain = name.plain(doc.bump);
-        if let Some((_, extension)) = plain
-            .rsplit_once('.')
-            .filter(|(_, extension)| !extension.is_empty())
+        if !doc.has(path!("file.extension"))
+            && let Some((_, extension)) = plain.rsplit_once('.')
+            && !extension.is_empty()
         {
             let extension = doc.text(&extension.to_lowercase());
-            doc.set_if_unset(path!("file.extension"), extension)?;
+            doc.set(path!("file.extension"), extension)?;
         }
-        if let Some(directory) = doc
-            .ecs_text(path!("file.directory"))
-            .filter(|directory| !directory.is_empty())
+        if !doc.has(path!("file.path"))
+            && let Some(directory) = doc.ecs_text(path!("file.directory"))
+            && !directory.is_empty()
         {
             let path = doc.text(&format!("{}/{plain}", directory.plain(doc.bump)));
-            doc.set_if_unset(path!("file.path"), path)?;
+            doc.set(path!("file.path"), path)?;
         }
     }
     file_size(doc)?;

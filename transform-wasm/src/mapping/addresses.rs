@@ -1,7 +1,7 @@
 //! Network addresses: which field holds the client's, and what its text means (§4.1, §4.2).
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use crate::document::{Document, Step};
 use crate::json::{Path, Text, Value, path};
@@ -184,7 +184,7 @@ pub(crate) fn is_ip(text: &str) -> bool {
             .map_or((text, None), |(ip, zone)| (ip, Some(zone)));
         address.parse::<Ipv6Addr>().is_ok() && zone != Some("")
     } else {
-        text.parse::<Ipv4Addr>().is_ok()
+        is_ipv4(text, false)
     }
 }
 
@@ -237,10 +237,15 @@ fn unmap(text: &str, anchored: bool) -> Cow<'_, str> {
 
 /// Four groups of digits; whether they are in range is checked elsewhere.
 fn is_dotted(text: &str) -> bool {
-    text.split('.').count() == 4
-        && text
-            .split('.')
-            .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()))
+    let (mut groups, mut digits) = (1, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' if digits > 0 => (groups, digits) = (groups + 1, 0),
+            _ => return false,
+        }
+    }
+    groups == 4 && digits > 0
 }
 
 fn starts_with_dotted(text: &str) -> bool {
@@ -359,10 +364,30 @@ fn fits_ip(text: &str) -> bool {
 }
 
 fn fits_ipv4(text: &str) -> bool {
-    is_dotted(text)
-        && text
-            .split('.')
-            .all(|group| group.len() <= 3 && group.parse::<u16>().is_ok_and(|group| group <= 255))
+    is_ipv4(text, true)
+}
+
+/// Four numbers up to 255, of at most three digits; whether zeros may stand before them.
+fn is_ipv4(text: &str, padded: bool) -> bool {
+    let (mut groups, mut digits, mut number) = (1, 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                let leading_zero = digits == 1 && number == 0;
+                number = number * 10 + u32::from(byte - b'0');
+                digits += 1;
+                if digits > 3 || number > 255 || (leading_zero && !padded) {
+                    return false;
+                }
+            }
+            b'.' if digits > 0 => {
+                groups += 1;
+                (digits, number) = (0, 0);
+            }
+            _ => return false,
+        }
+    }
+    groups == 4 && digits > 0
 }
 
 /// `:PORT` at the start: digits without a leading zero that end at a word boundary.
@@ -399,6 +424,36 @@ fn leading_ip_and_port(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the standard library and, with zeros before the numbers, as the pattern of the reference have it.
+    #[test]
+    fn four_numbers_are_an_address() {
+        let parts = [
+            "0", "00", "000", "0000", "7", "07", "99", "199", "255", "256", "300", "1000", "", "x", "-1",
+            "+1",
+        ];
+        for first in parts {
+            for last in parts {
+                for text in [
+                    format!("{first}.1.2.{last}"),
+                    format!("1.{first}.{last}.2"),
+                    format!("{first}.{last}.1"),
+                    format!("{first}.{last}.1.1.1"),
+                ] {
+                    let standard = text.parse::<std::net::Ipv4Addr>().is_ok();
+                    assert_eq!(is_ipv4(&text, false), standard, "{text}");
+                    let groups: Vec<_> = text.split('.').collect();
+                    let digits =
+                        |group: &&str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+                    let dotted = groups.len() == 4 && groups.iter().all(digits);
+                    assert_eq!(is_dotted(&text), dotted, "{text}");
+                    let fits =
+                        |group: &&str| group.len() <= 3 && group.parse::<u16>().is_ok_and(|it| it <= 255);
+                    assert_eq!(is_ipv4(&text, true), dotted && groups.iter().all(fits), "{text}");
+                }
+            }
+        }
+    }
 
     /// Address, domain and port of a text after the rewriting of mapped addresses.
     #[track_caller]
