@@ -8,10 +8,9 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::context::Context;
-use crate::json::{Object, Text, Value};
+use crate::json::{Object, Original, Path, Text, Value, path};
 use crate::options::Options;
 use crate::profile::Profile;
-use crate::survey::Survey;
 
 /// Members of a list that are compared one by one with those that are there.
 const SHORT_LIST: usize = 32;
@@ -35,11 +34,9 @@ pub(crate) struct Document<'a> {
     /// The audit record; what no rule takes away ends up below `o365.audit`.
     pub(crate) src: Object<'a>,
     /// The exact text of the record.
-    pub(crate) original: &'a str,
+    pub(crate) original: Original<'a>,
     /// Whether the record came alone, without an envelope.
     pub(crate) bare: bool,
-    /// What families of fields the record has.
-    pub(crate) survey: Survey,
     /// `RecordType`, where it is a number that the table can hold.
     pub(crate) record_type: Option<u32>,
     /// `Operation` as received; rules rename `event.action`.
@@ -62,7 +59,7 @@ impl<'a> Document<'a> {
     /// A failure that never ends the mapping.
     pub(crate) fn note(&mut self, reason: &str) {
         let reason = Text::new(self.bump.alloc_str(reason), self.bump);
-        self.append("error.message", reason);
+        self.append(path!("error.message"), reason);
     }
 
     /// Extensions that replace a value of the reference, as opposed to adding one.
@@ -90,71 +87,82 @@ impl<'a> Document<'a> {
     /// `event.action` as it is now.
     pub(crate) fn action(&self) -> &'a str {
         self.ecs
-            .at("event.action")
+            .at(path!("event.action"))
             .and_then(Value::text)
             .map_or("", |action| action.plain(self.bump))
     }
 
     /// Whether a field of the document exists and is not null.
     #[inline]
-    pub(crate) fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &Path) -> bool {
         self.ecs.at(path).is_some_and(|value| !value.is_null())
     }
 
     #[inline]
-    pub(crate) fn ecs_text(&self, path: &str) -> Option<Text<'a>> {
+    pub(crate) fn ecs_text(&self, path: &Path) -> Option<Text<'a>> {
         self.ecs.at(path).and_then(Value::text)
     }
 
     /// MOVE of a field of the record, named by its path, into the document.
-    pub(crate) fn move_field(&mut self, from: &str, to: &'static str) -> Step {
+    pub(crate) fn move_field(&mut self, from: &Path, to: &'static Path) -> Step {
         let Some(value) = self.src.at(from) else {
             return Ok(());
         };
         if self.refuses(value) {
             return self.refuse(from, to);
         }
-        if let Some(existing) = self.ecs.at(to) {
-            if self.profile.aborts_on_error {
-                return self.fault(&format!("moving {from}: field [{to}] already exists"));
-            }
-            if existing.is_null() || existing == value {
-                // Nothing is lost.
-            } else {
-                self.keep_overwritten(to);
-            }
-        }
         match self.ecs.parent_of(to, self.bump) {
-            Ok((parent, key)) => {
-                if let Some(value) = self.src.remove_at(from) {
-                    parent.set(Text::literal(key), value);
+            Ok((parent, key)) => match parent.find(&key) {
+                None => {
+                    if let Some(value) = self.src.remove_at(from) {
+                        parent.set(key, value);
+                    }
+                    Ok(())
                 }
-                Ok(())
-            }
+                Some(_) => self.move_over(from, to),
+            },
             Err(parent) => self.fault(&format!("moving {from} to {to}: [{parent}] is not an object")),
         }
     }
 
+    /// MOVE to where something is already.
+    fn move_over(&mut self, from: &Path, to: &'static Path) -> Step {
+        if self.profile.aborts_on_error {
+            return self.fault(&format!("moving {from}: field [{to}] already exists"));
+        }
+        let differs = self
+            .ecs
+            .at(to)
+            .is_some_and(|existing| !existing.is_null() && Some(existing) != self.src.at(from));
+        if differs {
+            self.keep_overwritten(to);
+        }
+        match self.src.remove_at(from) {
+            Some(value) => self.set(to, value),
+            None => Ok(()),
+        }
+    }
+
     /// Keeps what the next write to a field is about to replace.
-    fn keep_overwritten(&mut self, path: &'static str) {
+    fn keep_overwritten(&mut self, path: &'static Path) {
         let Some(old) = self.ecs.remove_at(path) else {
             return;
         };
-        let Ok((ext, key)) = self.ecs.parent_of("o365.ext.overwritten", self.bump) else {
+        let Ok((ext, key)) = self.ecs.parent_of(path!("o365.ext.overwritten"), self.bump) else {
             return;
         };
-        if ext.get(key).is_none() {
-            ext.set(Text::literal(key), Value::Object(Object::new_in(self.bump)));
+        if ext.find(&key).is_none() {
+            ext.set(key, Value::Object(Object::new_in(self.bump)));
         }
-        if let Some(overwritten) = ext.get_mut(key).and_then(Value::object_mut)
+        if let Some(overwritten) = ext.find_mut(&key).and_then(Value::object_mut)
             && let Ok((parent, key)) = overwritten.parent_of(path, self.bump)
         {
-            parent.set(Text::literal(key), old);
+            parent.set(key, old);
         }
     }
 
     /// COPY of a field of the record into the document, replacing what was there.
-    pub(crate) fn copy_field(&mut self, from: &str, to: &'static str) -> Step {
+    pub(crate) fn copy_field(&mut self, from: &Path, to: &'static Path) -> Step {
         match self.src.at(from) {
             Some(value) if self.refuses(value) => self.refuse(from, to),
             Some(value) => self.set(to, value.clone()),
@@ -163,7 +171,8 @@ impl<'a> Document<'a> {
     }
 
     /// Notes that a value was refused, and where it would have gone.
-    fn refuse(&mut self, from: &str, to: &str) -> Step {
+    fn refuse(&mut self, from: &Path, to: &Path) -> Step {
+        let (from, to) = (from.text(), to.text());
         let to = to.strip_suffix("._temp").unwrap_or(to);
         self.fault(&format!("{from} is an object, not a value of {to}"))
     }
@@ -175,36 +184,37 @@ impl<'a> Document<'a> {
     }
 
     /// Sets a field of the document, replacing what was there.
-    pub(crate) fn set(&mut self, path: &'static str, value: impl Into<Value<'a>>) -> Step {
+    pub(crate) fn set(&mut self, path: &'static Path, value: impl Into<Value<'a>>) -> Step {
         match self.ecs.parent_of(path, self.bump) {
             Ok((parent, key)) => {
-                parent.set(Text::literal(key), value);
+                parent.set(key, value);
                 Ok(())
             }
-            Err(parent) => self.fault(&format!("setting {path}: [{parent}] is not an object")),
+            Err(parent) => self.fault(&format!("setting {}: [{parent}] is not an object", path.text())),
         }
     }
 
     /// Sets a field of the document that is absent or null.
-    pub(crate) fn set_if_unset(&mut self, path: &'static str, value: impl Into<Value<'a>>) -> Step {
+    pub(crate) fn set_if_unset(&mut self, path: &'static Path, value: impl Into<Value<'a>>) -> Step {
         match self.ecs.parent_of(path, self.bump) {
             Ok((parent, key)) => {
-                if parent.present(key).is_none() {
-                    parent.set(Text::literal(key), value);
+                let slot = parent.slot(key);
+                if slot.is_null() {
+                    *slot = value.into();
                 }
                 Ok(())
             }
-            Err(parent) => self.fault(&format!("setting {path}: [{parent}] is not an object")),
+            Err(parent) => self.fault(&format!("setting {}: [{parent}] is not an object", path.text())),
         }
     }
 
     /// STR from a field of the record into the document.
-    pub(crate) fn copy_as_text(&mut self, from: &str, to: &'static str) -> Step {
+    pub(crate) fn copy_as_text(&mut self, from: &Path, to: &'static Path) -> Step {
         match self.src.at(from) {
             None | Some(Value::Null) => Ok(()),
             Some(value) => match as_text(value, self.bump) {
                 Some(text) => self.set(to, text),
-                None => self.fault(&format!("{from} cannot become text")),
+                None => self.fault(&format!("{} cannot become text", from.text())),
             },
         }
     }
@@ -225,7 +235,7 @@ impl<'a> Document<'a> {
     }
 
     /// APPEND to a list of the document.
-    pub(crate) fn append(&mut self, path: &'static str, value: impl Into<Value<'a>>) {
+    pub(crate) fn append(&mut self, path: &'static Path, value: impl Into<Value<'a>>) {
         let value = value.into();
         if let Some(list) = self.list_at(path) {
             list.push(value);
@@ -233,7 +243,7 @@ impl<'a> Document<'a> {
     }
 
     /// APPENDU: only what the list does not hold yet.
-    pub(crate) fn append_unique(&mut self, path: &'static str, value: impl Into<Value<'a>>) {
+    pub(crate) fn append_unique(&mut self, path: &'static Path, value: impl Into<Value<'a>>) {
         let value = value.into();
         if let Some(list) = self.list_at(path)
             && !list.contains(&value)
@@ -244,21 +254,21 @@ impl<'a> Document<'a> {
 
     /// APPENDU of the text form of a field of the record, or of each member of a list there. Void values are
     /// left out.
-    pub(crate) fn collect_field(&mut self, from: &str, list: &'static str) {
-        if let Some(value) = self.src.at(from).filter(|value| !value.is_void()).cloned() {
+    pub(crate) fn collect_field(&mut self, from: &Path, list: &'static Path) {
+        if let Some(value) = self.src.at(from).cloned() {
             self.collect(&value, list);
         }
     }
 
     /// APPENDU of the text form of a field of the document, or of each member of a list there.
-    pub(crate) fn collect_ecs(&mut self, from: &str, list: &'static str) {
-        if let Some(value) = self.ecs.at(from).filter(|value| !value.is_void()).cloned() {
+    pub(crate) fn collect_ecs(&mut self, from: &Path, list: &'static Path) {
+        if let Some(value) = self.ecs.at(from).cloned() {
             self.collect(&value, list);
         }
     }
 
     /// APPENDU of the text form of a value, or of each member of a list.
-    pub(crate) fn collect(&mut self, value: &Value<'a>, list: &'static str) {
+    pub(crate) fn collect(&mut self, value: &Value<'a>, list: &'static Path) {
         if let Value::List(members) = value {
             if members.len() > SHORT_LIST {
                 return self.collect_many(members, list);
@@ -272,7 +282,7 @@ impl<'a> Document<'a> {
     }
 
     /// The same for so many members that comparing each with each would take too long.
-    fn collect_many(&mut self, members: &[Value<'a>], list: &'static str) {
+    fn collect_many(&mut self, members: &[Value<'a>], list: &'static Path) {
         let bump = self.bump;
         let Some(list) = self.list_at(list) else { return };
         let mut seen: BTreeSet<_> = list
@@ -294,7 +304,7 @@ impl<'a> Document<'a> {
     }
 
     /// COPY of a field that has something in it.
-    pub(crate) fn copy_if_filled(&mut self, from: &str, to: &'static str) -> Step {
+    pub(crate) fn copy_if_filled(&mut self, from: &Path, to: &'static Path) -> Step {
         match self.src.at(from) {
             Some(value) if value.is_void() => Ok(()),
             _ => self.copy_field(from, to),
@@ -302,7 +312,7 @@ impl<'a> Document<'a> {
     }
 
     /// The same, where the document has nothing yet.
-    pub(crate) fn copy_if_unset(&mut self, from: &str, to: &'static str) -> Step {
+    pub(crate) fn copy_if_unset(&mut self, from: &Path, to: &'static Path) -> Step {
         if self.has(to) {
             Ok(())
         } else {
@@ -313,26 +323,26 @@ impl<'a> Document<'a> {
     /// Adds categories and types that the event does not have yet: extensions.
     pub(crate) fn classify_further(&mut self, categories: &[&'static str], types: &[&'static str]) {
         for category in categories {
-            self.append_unique("event.category", *category);
+            self.append_unique(path!("event.category"), *category);
         }
         for kind in types {
-            self.append_unique("event.type", *kind);
+            self.append_unique(path!("event.type"), *kind);
         }
     }
 
     /// The list at a path: made if there is none, made of the scalar that is there.
-    pub(crate) fn list_at(&mut self, path: &'static str) -> Option<&mut Vec<'a, Value<'a>>> {
+    pub(crate) fn list_at(&mut self, path: &'static Path) -> Option<&mut Vec<'a, Value<'a>>> {
         let bump = self.bump;
         let (parent, key) = self.ecs.parent_of(path, bump).ok()?;
-        match parent.get(key) {
+        match parent.find(&key) {
             Some(Value::List(_)) => {}
             Some(_) => {
-                let scalar = parent.remove(key).filter(|value| !value.is_null());
-                parent.set(Text::literal(key), Value::List(Vec::from_iter_in(scalar, bump)));
+                let scalar = parent.take(&key).filter(|value| !value.is_null());
+                parent.set(key, Value::List(Vec::from_iter_in(scalar, bump)));
             }
-            None => parent.set(Text::literal(key), Value::List(Vec::new_in(bump))),
+            None => parent.set(key, Value::List(Vec::with_capacity_in(4, bump))),
         }
-        match parent.get_mut(key) {
+        match parent.find_mut(&key) {
             Some(Value::List(list)) => Some(list),
             _ => None,
         }
@@ -341,10 +351,10 @@ impl<'a> Document<'a> {
     /// Adds categories and types of the event, in this order.
     pub(crate) fn classify(&mut self, categories: &[&'static str], types: &[&'static str]) {
         for category in categories {
-            self.append("event.category", *category);
+            self.append(path!("event.category"), *category);
         }
         for kind in types {
-            self.append("event.type", *kind);
+            self.append(path!("event.type"), *kind);
         }
     }
 }

@@ -54,7 +54,7 @@ impl Guest for Component {
             events
                 .iter()
                 .map(|event| {
-                    let mut document = Vec::with_capacity(event.len() * 3);
+                    let mut document = Vec::with_capacity(event.len() * 3 + 1024);
                     match mapper.map(&context, event, &mut document) {
                         Mapped::Emit => Outcome::Emit(document),
                         Mapped::Drop => Outcome::Drop,

@@ -4,6 +4,9 @@
 mod context;
 mod document;
 mod extensions;
+#[cfg(not(target_arch = "wasm32"))]
+#[doc(hidden)]
+pub mod floor;
 #[cfg(target_arch = "wasm32")]
 mod guest;
 mod identity;
@@ -14,7 +17,6 @@ mod options;
 mod profile;
 mod record_type;
 mod record_type_table;
-mod survey;
 mod time;
 mod workload;
 

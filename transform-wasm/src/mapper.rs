@@ -9,7 +9,6 @@ use crate::document::Document;
 use crate::json::{Object, Value, parse_event};
 use crate::mapping::{self, envelope};
 use crate::options::{ConfigError, Options};
-use crate::survey::Survey;
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +82,6 @@ impl Mapper {
                 .get("Operation")
                 .and_then(|operation| operation.to_text(&bump)),
             mailbox_owner: src.get("MailboxOwnerUPN").cloned(),
-            survey: Survey::of(&src),
             ecs,
             src,
             original: event.original,
@@ -92,7 +90,9 @@ impl Mapper {
         };
         let aborted = mapping::run(&mut doc).is_err();
         mapping::finish(&mut doc, aborted);
-        doc.ecs.write(out);
+        // The record twice, once of it with backslashes, and what was made of it.
+        let size = 3 * text.len() + 1024;
+        doc.ecs.write(out, doc.profile.prunes_empties, size);
         // All of it lies in the arena: there is nothing to take apart piece by piece.
         std::mem::forget(doc);
         Outcome::Emit

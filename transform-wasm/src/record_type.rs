@@ -1,7 +1,7 @@
 //! `RecordType` and the `event.code` that it stands for (§5).
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 
 pub(crate) const EXCHANGE_ADMIN: u32 = 1;
 pub(crate) const EXCHANGE_ITEM: u32 = 2;
@@ -26,7 +26,7 @@ pub(crate) fn event_code(doc: &mut Document<'_>) -> Step {
     };
     doc.record_type = record_type.and_then(canonical);
     match doc.record_type.and_then(code) {
-        Some(code) => doc.set("event.code", code),
+        Some(code) => doc.set(path!("event.code"), code),
         None => Ok(()),
     }
 }

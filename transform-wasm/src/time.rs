@@ -1,5 +1,18 @@
 //! Dates: ISO 8601 in, UTC with milliseconds out.
 
+use bumpalo::Bump;
+
+/// As [`to_utc`], in an arena; what nearly every record has costs one copy.
+pub(crate) fn to_utc_in<'a>(text: &str, bump: &'a Bump) -> Option<&'a str> {
+    if is_plain(text) {
+        let mut utc = bumpalo::collections::String::with_capacity_in(text.len() + 5, bump);
+        utc.push_str(text);
+        utc.push_str(".000Z");
+        return Some(utc.into_bump_str());
+    }
+    to_utc(text).map(|utc| &*bump.alloc_str(&utc))
+}
+
 /// Reads a date or date-time and writes it as `YYYY-MM-DDTHH:MM:SS.mmmZ` in UTC. Without a zone it is UTC;
 /// digits below the millisecond are cut. `None` if it is no date.
 pub(crate) fn to_utc(text: &str) -> Option<String> {

@@ -63,6 +63,12 @@ const RULES: &[Rule] = &[
         why: "the host reaches the mapping through the component",
     },
     Rule {
+        package: "o365-bench",
+        allowed: Allowed::Only(&[ECS, HOST, SIMULATOR]),
+        allowed_in_tests: &[],
+        why: "benchmarks compare what must not know each other, and nobody depends on them",
+    },
+    Rule {
         package: "xtask",
         allowed: Allowed::Anything,
         allowed_in_tests: &[],

@@ -9,6 +9,7 @@
     reason = "a build tool talks to its terminal"
 )]
 
+mod bench;
 mod deps;
 mod suffixes;
 mod wasm;
@@ -25,6 +26,8 @@ use clap::Parser;
 enum Step {
     /// Build the WASM component that the host embeds, or check the committed one.
     Wasm(wasm::Options),
+    /// Measure the mapping and write `docs/benchmarks.md`, or count its instructions.
+    Bench(bench::Options),
     /// Write the public suffixes that the mapping knows, from the list of the crate psl in Cargo.lock.
     Suffixes,
     /// Refuse dependencies between our own crates that the architecture does not have.
@@ -45,6 +48,7 @@ fn run(step: Step) -> Result<()> {
     let root = workspace::root()?;
     match step {
         Step::Wasm(options) => wasm::run(&root, &options),
+        Step::Bench(options) => bench::run(&root, &options),
         Step::Suffixes => suffixes::run(&root),
         Step::CheckDeps => deps::run(&root),
     }

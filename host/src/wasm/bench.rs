@@ -51,6 +51,15 @@ impl Corpus {
         Self::of(reader, CORPUS_BYTES)
     }
 
+    /// Events that are at hand.
+    pub fn of_events(events: Vec<Vec<u8>>) -> Self {
+        Self {
+            bytes: events.iter().map(Vec::len).sum(),
+            events,
+            cut: false,
+        }
+    }
+
     fn of(reader: impl Read, limit: u64) -> io::Result<Self> {
         // One byte more shows whether there is more.
         let mut lines = BufReader::new(reader.take(limit + 1));
@@ -93,7 +102,7 @@ impl Corpus {
 
     /// All of it in batches as the host makes them, of at most `most` events; a short corpus is repeated until it
     /// fills one.
-    fn batches(&self, most: usize) -> Vec<Vec<&[u8]>> {
+    pub fn batches(&self, most: usize) -> Vec<Vec<&[u8]>> {
         let mut batches = Vec::new();
         let (mut batch, mut bytes): (Vec<&[u8]>, usize) = (Vec::new(), 0);
         for event in self.events.iter().cycle().take(self.events.len().max(most)) {
@@ -165,10 +174,52 @@ pub struct Comparison {
     pub ratio: f64,
 }
 
-/// One side of the comparison.
-struct Side<'a> {
-    module: &'a Module,
+/// One instance of a component, with every limit on, that maps batches and is not replaced.
+pub struct Runner {
+    component: String,
     instance: Instance,
+}
+
+impl Runner {
+    /// A fresh instance.
+    pub fn start(module: &Module) -> Result<Self, ModuleError> {
+        Ok(Self {
+            component: module.name().to_owned(),
+            instance: module.instantiate("bench")?,
+        })
+    }
+
+    /// Maps a batch and hands out what became of each event, in order: its documents, or nothing if it was dropped or refused.
+    pub fn map(&mut self, batch: &[&[u8]], mut each: impl FnMut(Option<Vec<u8>>)) -> Result<(), BenchError> {
+        for outcome in self.outcomes(batch)? {
+            each(match outcome {
+                Outcome::Emit(documents) => Some(documents),
+                Outcome::Drop | Outcome::Fail(_) => None,
+            });
+        }
+        Ok(())
+    }
+
+    fn outcomes(&mut self, batch: &[&[u8]]) -> Result<Vec<Outcome>, BenchError> {
+        answer::of(&mut self.instance, CONTEXT, batch).map_err(|error| BenchError::Failed {
+            component: self.component.clone(),
+            events: batch.len(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner")
+            .field("component", &self.component)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One side of the comparison.
+struct Side {
+    runner: Runner,
     rates: Vec<(f64, f64)>,
     batches: Vec<f64>,
     events: u64,
@@ -176,11 +227,10 @@ struct Side<'a> {
     failed: u64,
 }
 
-impl<'a> Side<'a> {
-    fn start(module: &'a Module) -> Result<Self, ModuleError> {
+impl Side {
+    fn start(module: &Module) -> Result<Self, ModuleError> {
         Ok(Self {
-            module,
-            instance: module.instantiate("bench")?,
+            runner: Runner::start(module)?,
             rates: Vec::new(),
             batches: Vec::new(),
             events: 0,
@@ -193,12 +243,7 @@ impl<'a> Side<'a> {
         let (mut time, mut events, mut bytes) = (Duration::ZERO, 0, 0);
         for batch in batches {
             let began = Instant::now();
-            let outcomes =
-                answer::of(&mut self.instance, CONTEXT, batch).map_err(|error| BenchError::Failed {
-                    component: self.module.name().to_owned(),
-                    events: batch.len(),
-                    reason: error.to_string(),
-                })?;
+            let outcomes = self.runner.outcomes(batch)?;
             let took = began.elapsed();
             time += took;
             self.batches.push(took.as_secs_f64());
@@ -228,12 +273,12 @@ impl<'a> Side<'a> {
 
     fn measured(&self) -> Measured {
         Measured {
-            file: self.module.name().to_owned(),
+            file: self.runner.component.clone(),
             events_per_second: quantile(self.rates.iter().map(|(events, _)| *events), 50),
             megabytes_per_second: quantile(self.rates.iter().map(|(_, bytes)| *bytes), 50) / 1e6,
             batch_p50_seconds: quantile(self.batches.iter().copied(), 50),
             batch_p99_seconds: quantile(self.batches.iter().copied(), 99),
-            instance_memory_bytes: self.instance.memory(),
+            instance_memory_bytes: self.runner.instance.memory(),
             events: self.events,
             dropped: self.dropped,
             failed: self.failed,

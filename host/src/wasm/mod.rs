@@ -32,7 +32,7 @@ mod wasi;
 mod watch;
 mod world;
 
-pub use bench::{BenchError, Comparison, Corpus, Measured, compare};
+pub use bench::{BenchError, Comparison, Corpus, Measured, Runner, compare};
 pub use engine::WasmEngine;
 pub use inspect::{Described, Finding, Inspection, Kind, inspect};
 pub(crate) use module::{BUILTIN_ECS_NAME, hex};

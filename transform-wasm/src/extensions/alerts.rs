@@ -2,7 +2,7 @@
 
 use super::related::set_target;
 use crate::document::{Document, Step};
-use crate::json::Value;
+use crate::json::{Value, path};
 use crate::record_type;
 
 /// X06.
@@ -11,7 +11,7 @@ pub(super) fn alert(doc: &mut Document<'_>) -> Step {
         return Ok(());
     }
     let category = match doc
-        .ecs_text("rule.category")
+        .ecs_text(path!("rule.category"))
         .map_or("", |category| category.plain(doc.bump))
     {
         "AccessGovernance" => Some("iam"),
@@ -25,30 +25,30 @@ pub(super) fn alert(doc: &mut Document<'_>) -> Step {
         doc.classify_further(&[category], &[]);
     }
     let entity = doc
-        .ecs_text("rule.description")
+        .ecs_text(path!("rule.description"))
         .filter(|entity| !entity.is_empty());
     if let Some(entity) = entity {
         match doc
-            .ecs_text("rule.ruleset")
+            .ecs_text(path!("rule.ruleset"))
             .map_or("", |kind| kind.plain(doc.bump))
         {
             "User" | "Recipients" => set_target(doc, entity)?,
-            "Sender" => doc.append_unique("email.from.address", entity),
+            "Sender" => doc.append_unique(path!("email.from.address"), entity),
             "MalwareFamily" => {
-                doc.set_if_unset("threat.software.name", entity)?;
-                doc.append_unique("threat.software.type", "Malware");
+                doc.set_if_unset(path!("threat.software.name"), entity)?;
+                doc.append_unique(path!("threat.software.type"), "Malware");
             }
             _ => {}
         }
     }
     let link = doc
         .ecs
-        .at("rule.reference")
+        .at(path!("rule.reference"))
         .and_then(Value::list)
         .and_then(|links| links.iter().find(|link| !link.is_void() && !link.holds_object()))
         .cloned();
     match link {
-        Some(link) => doc.set_if_unset("event.url", link),
+        Some(link) => doc.set_if_unset(path!("event.url"), link),
         None => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! The fields that detection rules select by: X01, X02, X03, X23.
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 use crate::record_type;
 
 pub(super) fn fields(doc: &mut Document<'_>) -> Step {
@@ -10,22 +10,22 @@ pub(super) fn fields(doc: &mut Document<'_>) -> Step {
         doc.src.set(Text::literal("Operation"), operation);
     }
     // X02
-    if !doc.has("event.code")
+    if !doc.has(path!("event.code"))
         && let Some(code) = record_type::additional_code(doc)
     {
-        doc.set("event.code", code)?;
+        doc.set(path!("event.code"), code)?;
     }
     // X03
-    doc.set_if_unset("event.module", "o365")?;
-    doc.set_if_unset("event.dataset", "o365.audit")?;
-    doc.set_if_unset("data_stream.type", "logs")?;
-    doc.set_if_unset("data_stream.dataset", "o365.audit")?;
+    doc.set_if_unset(path!("event.module"), "o365")?;
+    doc.set_if_unset(path!("event.dataset"), "o365.audit")?;
+    doc.set_if_unset(path!("data_stream.type"), "logs")?;
+    doc.set_if_unset(path!("data_stream.dataset"), "o365.audit")?;
     let namespace = Text::new(&doc.options.namespace, doc.bump);
-    doc.set_if_unset("data_stream.namespace", namespace)?;
+    doc.set_if_unset(path!("data_stream.namespace"), namespace)?;
     // X23
     for (from, to) in [
-        ("organization.id", "cloud.account.id"),
-        ("event.provider", "cloud.service.name"),
+        (path!("organization.id"), path!("cloud.account.id")),
+        (path!("event.provider"), path!("cloud.service.name")),
     ] {
         if let Some(value) = doc.ecs.at(from).filter(|value| !Value::is_void(value)).cloned() {
             doc.set_if_unset(to, value)?;

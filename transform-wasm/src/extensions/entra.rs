@@ -3,7 +3,7 @@
 use super::names::os_of;
 use super::related::set_target_address;
 use crate::document::{Document, Step};
-use crate::json::{Object, Text, Value};
+use crate::json::{Key, Object, Text, Value, path};
 use crate::record_type;
 
 /// X10.
@@ -108,10 +108,10 @@ fn target<'a>(doc: &mut Document<'a>) -> Step {
     for (_, id) in &members {
         if let Some((kind, guid)) = prefixed(*id) {
             target_kind = Some(kind);
-            doc.set_if_unset("o365.ext.target_type", kind)?;
+            doc.set_if_unset(path!("o365.ext.target_type"), kind)?;
             if kind == "Group" {
                 let guid = Text::new(guid, bump);
-                doc.set_if_unset("group.id", guid)?;
+                doc.set_if_unset(path!("group.id"), guid)?;
             }
         }
     }
@@ -121,9 +121,9 @@ fn target<'a>(doc: &mut Document<'a>) -> Step {
             set_target_address(doc, id);
         } else if is("1") {
             let path = if target_kind == Some("Group") {
-                "group.name"
+                path!("group.name")
             } else {
-                "user.target.name"
+                path!("user.target.name")
             };
             if matches!(target_kind, Some("Group" | "User")) {
                 doc.set_if_unset(path, id)?;
@@ -161,8 +161,8 @@ pub(super) fn sign_in(doc: &mut Document<'_>) -> Step {
         };
         let flag = name.is("IsCompliant") || name.is("IsCompliantAndManaged");
         match truth().filter(|_| flag) {
-            Some(truth) => device.push((name, Value::Bool(truth))),
-            None => device.push((name, value.clone())),
+            Some(truth) => device.push((Key::from(name), Value::Bool(truth))),
+            None => device.push((Key::from(name), value.clone())),
         }
     }
     let device = Object::from_fields(device);
@@ -172,16 +172,16 @@ pub(super) fn sign_in(doc: &mut Document<'_>) -> Step {
     let text = |key| device.text(key).filter(|text| !text.is_empty());
     let (id, os, session) = (text("Id"), text("OS"), text("SessionId"));
     if let Some(id) = id {
-        doc.set_if_unset("device.id", id)?;
+        doc.set_if_unset(path!("device.id"), id)?;
     }
     if let Some(os) = os {
-        doc.set_if_unset("host.os.name", os)?;
+        doc.set_if_unset(path!("host.os.name"), os)?;
         if let Some(kind) = os_of(os.wire()) {
-            doc.set_if_unset("host.os.type", kind)?;
+            doc.set_if_unset(path!("host.os.type"), kind)?;
         }
     }
     if let Some(session) = session {
-        doc.set_if_unset("session.id", session)?;
+        doc.set_if_unset(path!("session.id"), session)?;
     }
-    doc.set("o365.ext.device", Value::Object(device))
+    doc.set(path!("o365.ext.device"), Value::Object(device))
 }

@@ -2,7 +2,7 @@
 
 use super::related::set_target_address;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Path, Text, Value, path};
 use crate::mapping::SERVER;
 
 /// X07: the record types that the reference forgot carry the same fields as mailbox items.
@@ -10,10 +10,10 @@ pub(super) fn mailbox_fields(doc: &mut Document<'_>) -> Step {
     let Some(3 | 19 | 50) = doc.record_type else {
         return Ok(());
     };
-    doc.copy_if_unset("OrganizationName", "organization.name")?;
-    doc.copy_if_unset("OriginatingServer", SERVER)?;
-    doc.copy_if_unset("LogonUserDisplayName", "user.full_name")?;
-    doc.copy_if_unset("ClientProcessName", "process.name")
+    doc.copy_if_unset(path!("OrganizationName"), path!("organization.name"))?;
+    doc.copy_if_unset(path!("OriginatingServer"), SERVER)?;
+    doc.copy_if_unset(path!("LogonUserDisplayName"), path!("user.full_name"))?;
+    doc.copy_if_unset(path!("ClientProcessName"), path!("process.name"))
 }
 
 /// X07, X08.
@@ -22,11 +22,11 @@ pub(super) fn mailbox(doc: &mut Document<'_>) -> Step {
         doc.src.set(Text::literal("MailboxOwnerUPN"), owner);
     }
     if let Some(Value::Text(owner)) = doc.mailbox_owner {
-        let actor = doc.ecs_text("user.id");
+        let actor = doc.ecs_text(path!("user.id"));
         let same = actor.is_some_and(|actor| actor.to_lowercase(doc.bump) == owner.to_lowercase(doc.bump));
         if !same && !owner.is_empty() {
             set_target_address(doc, owner);
-            doc.copy_if_unset("MailboxOwnerSid", "user.target.id")?;
+            doc.copy_if_unset(path!("MailboxOwnerSid"), path!("user.target.id"))?;
         }
     }
     let Some(2 | 3 | 19 | 50) = doc.record_type else {
@@ -52,19 +52,19 @@ pub(super) fn mailbox(doc: &mut Document<'_>) -> Step {
 }
 
 fn mail(doc: &mut Document<'_>) -> Step {
-    doc.collect_field("Item.Subject", "email.subject");
+    doc.collect_field(path!("Item.Subject"), path!("email.subject"));
     if doc.profile.maps_newer_fields {
-        let subjects = members(doc, "AffectedItems", "Subject");
-        doc.collect(&subjects, "email.subject");
+        let subjects = members(doc, path!("AffectedItems"), "Subject");
+        doc.collect(&subjects, path!("email.subject"));
     }
-    doc.collect_field("Item.InternetMessageId", "email.message_id");
-    doc.copy_if_unset("Item.ParentFolder.Path", "file.directory")?;
-    doc.copy_if_unset("Folder.Path", "file.directory")?;
-    doc.copy_if_filled("DestFolder.Path", "o365.ext.destination.directory")?;
-    doc.collect_field("SendAsUserSmtp", "email.from.address");
-    doc.collect_field("SendOnBehalfOfUserSmtp", "email.from.address");
-    let recipients = members(doc, "recipientList", "Address");
-    doc.collect(&recipients, "email.to.address");
+    doc.collect_field(path!("Item.InternetMessageId"), path!("email.message_id"));
+    doc.copy_if_unset(path!("Item.ParentFolder.Path"), path!("file.directory"))?;
+    doc.copy_if_unset(path!("Folder.Path"), path!("file.directory"))?;
+    doc.copy_if_filled(path!("DestFolder.Path"), path!("o365.ext.destination.directory"))?;
+    doc.collect_field(path!("SendAsUserSmtp"), path!("email.from.address"));
+    doc.collect_field(path!("SendOnBehalfOfUserSmtp"), path!("email.from.address"));
+    let recipients = members(doc, path!("recipientList"), "Address");
+    doc.collect(&recipients, path!("email.to.address"));
     if doc.record_type == Some(50) {
         let properties = doc
             .src
@@ -79,7 +79,7 @@ fn mail(doc: &mut Document<'_>) -> Step {
                 .cloned()
         });
         if let Some(access) = access {
-            doc.set("o365.ext.mail_access_type", access)?;
+            doc.set(path!("o365.ext.mail_access_type"), access)?;
         }
         let mut ids = doc.new_list();
         for folders in ["ExchangeAggregatedFolders", "Folders"] {
@@ -94,13 +94,13 @@ fn mail(doc: &mut Document<'_>) -> Step {
                     .map(Value::Text),
             );
         }
-        doc.collect(&Value::List(ids), "o365.ext.message_ids");
+        doc.collect(&Value::List(ids), path!("o365.ext.message_ids"));
     }
     Ok(())
 }
 
 /// One field of every object in a list of the record, where it is a value.
-pub(super) fn members<'a>(doc: &Document<'a>, list: &str, field: &str) -> Value<'a> {
+pub(super) fn members<'a>(doc: &Document<'a>, list: &Path, field: &str) -> Value<'a> {
     let mut found = doc.new_list();
     let members = doc.src.at(list).and_then(Value::list).unwrap_or_default();
     found.extend(
@@ -152,12 +152,16 @@ pub(super) fn cmdlet(doc: &mut Document<'_>) -> Step {
     if has(&["ComplianceSearch", "Export", "Content"]) {
         doc.classify_further(&["file"], &[]);
     }
-    for parameter in ["Parameters.User", "Parameters.Trustee", "Parameters.Member"] {
+    for parameter in [
+        path!("Parameters.User"),
+        path!("Parameters.Trustee"),
+        path!("Parameters.Member"),
+    ] {
         if let Some(user) = doc.src.at(parameter).and_then(Value::text) {
             set_target_address(doc, user);
         }
     }
-    doc.copy_if_filled("ObjectId", "o365.ext.object")?;
+    doc.copy_if_filled(path!("ObjectId"), path!("o365.ext.object"))?;
     split_parameters(doc)
 }
 
@@ -165,12 +169,13 @@ pub(super) fn cmdlet(doc: &mut Document<'_>) -> Step {
 fn holds(text: &str, part: &str) -> bool {
     text.as_bytes()
         .windows(part.len())
-        .any(|window| window == part.as_bytes())
+        // The first byte tells most windows apart.
+        .any(|window| window.first() == part.as_bytes().first() && window == part.as_bytes())
 }
 
 /// Parameters that came as one command line.
 fn split_parameters(doc: &mut Document<'_>) -> Step {
-    let Some(raw) = doc.src.at("Parameters._raw").and_then(Value::text) else {
+    let Some(raw) = doc.src.at(path!("Parameters._raw")).and_then(Value::text) else {
         return Ok(());
     };
     let mut parameters = doc.new_object();
@@ -194,7 +199,7 @@ fn split_parameters(doc: &mut Document<'_>) -> Step {
     if parameters.is_empty() {
         Ok(())
     } else {
-        doc.set("o365.ext.parameters", Value::Object(parameters))
+        doc.set(path!("o365.ext.parameters"), Value::Object(parameters))
     }
 }
 

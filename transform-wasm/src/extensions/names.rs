@@ -2,7 +2,7 @@
 
 use super::exchange::members;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 
 #[rustfmt::skip]
 const USER_TYPES: [&str; 11] = [
@@ -54,11 +54,11 @@ const TRAINING_EVENTS: [&str; 6] = [
 
 pub(super) fn enumerations(doc: &mut Document<'_>) -> Step {
     for (key, path, names) in [
-        ("UserType", "o365.ext.names.UserType", &USER_TYPES[..]),
-        ("LogonType", "o365.ext.names.LogonType", &LOGON_TYPES[..]),
+        ("UserType", path!("o365.ext.names.UserType"), &USER_TYPES[..]),
+        ("LogonType", path!("o365.ext.names.LogonType"), &LOGON_TYPES[..]),
         (
             "InternalLogonType",
-            "o365.ext.names.InternalLogonType",
+            path!("o365.ext.names.InternalLogonType"),
             &LOGON_TYPES[..],
         ),
     ] {
@@ -67,7 +67,7 @@ pub(super) fn enumerations(doc: &mut Document<'_>) -> Step {
         }
     }
     if let Some(2 | 3) = number_at(doc, "UserType") {
-        doc.append_unique("user.roles", "admin");
+        doc.append_unique(path!("user.roles"), "admin");
     }
     match doc.record_type {
         Some(25 | 57) => member_roles(doc),
@@ -80,10 +80,10 @@ pub(super) fn enumerations(doc: &mut Document<'_>) -> Step {
 
 /// In the order of the members.
 fn member_roles(doc: &mut Document<'_>) {
-    let roles = members(doc, "Members", "Role");
+    let roles = members(doc, path!("Members"), "Role");
     for role in roles.list().unwrap_or_default() {
         if let Some(name) = number_of(role).and_then(|number| MEMBER_ROLES.get(number)) {
-            doc.append("o365.ext.names.MemberRoleType", *name);
+            doc.append(path!("o365.ext.names.MemberRoleType"), *name);
         }
     }
 }
@@ -91,7 +91,7 @@ fn member_roles(doc: &mut Document<'_>) {
 fn quarantine(doc: &mut Document<'_>) -> Step {
     let name = number_at(doc, "RequestType").and_then(|number| QUARANTINE_REQUESTS.get(number));
     match name {
-        Some(name) => doc.set("o365.ext.names.RequestType", *name),
+        Some(name) => doc.set(path!("o365.ext.names.RequestType"), *name),
         None => Ok(()),
     }
 }
@@ -116,7 +116,7 @@ fn simulation(doc: &mut Document<'_>) -> Step {
         _ => CAMPAIGN_EVENTS.get(number).copied(),
     };
     match name.filter(|name| !name.is_empty()) {
-        Some(name) => doc.set("o365.ext.names.AttackSimEvent", name),
+        Some(name) => doc.set(path!("o365.ext.names.AttackSimEvent"), name),
         None => Ok(()),
     }
 }
@@ -139,7 +139,7 @@ fn os_type(doc: &mut Document<'_>) -> Step {
         return Ok(());
     };
     match os_of(platform) {
-        Some(os) => doc.set_if_unset("host.os.type", os),
+        Some(os) => doc.set_if_unset(path!("host.os.type"), os),
         None => Ok(()),
     }
 }

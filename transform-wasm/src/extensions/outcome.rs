@@ -1,7 +1,7 @@
 //! Outcome and severity as they were meant: X04, X05.
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 use crate::mapping::SEVERITIES;
 use crate::record_type;
 
@@ -26,10 +26,10 @@ pub(super) fn outcome(doc: &mut Document<'_>) -> Step {
         }
     }
     if let Some(reason) = reason {
-        doc.set_if_unset("event.reason", reason)?;
+        doc.set_if_unset(path!("event.reason"), reason)?;
     }
     if let Some(code) = error_code {
-        doc.set_if_unset("error.code", code)?;
+        doc.set_if_unset(path!("error.code"), code)?;
     }
     if !doc.overrides() {
         return Ok(());
@@ -51,7 +51,7 @@ pub(super) fn outcome(doc: &mut Document<'_>) -> Step {
                 .map_or("unknown", |status| of_status(status, doc)),
         },
     };
-    doc.set("event.outcome", outcome)
+    doc.set(path!("event.outcome"), outcome)
 }
 
 fn of_status<'a>(status: Text<'a>, doc: &Document<'a>) -> &'static str {
@@ -76,7 +76,7 @@ pub(super) fn severity(doc: &mut Document<'_>) -> Step {
         .iter()
         .find(|(name, _)| severity.is_ignoring_case(name))
     {
-        Some((_, level)) => doc.set_if_unset("event.severity", Value::Number(level)),
+        Some((_, level)) => doc.set_if_unset(path!("event.severity"), Value::Number(level)),
         None => Ok(()),
     }
 }

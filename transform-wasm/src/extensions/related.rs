@@ -1,7 +1,7 @@
 //! `related.*` and mail fields as ECS wants them: X21, X22.
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Path, Text, Value, path};
 use crate::mapping::{is_ip, split_address};
 
 /// X21, what is added.
@@ -9,7 +9,7 @@ pub(super) fn members(doc: &mut Document<'_>) {
     if let Some(Value::Text(owner)) = doc.mailbox_owner
         && !owner.is_empty()
     {
-        doc.append_unique("related.user", owner);
+        doc.append_unique(path!("related.user"), owner);
     }
     let members = doc.src.get("Members").and_then(Value::list).unwrap_or_default();
     let addresses: Vec<_> = members
@@ -18,17 +18,19 @@ pub(super) fn members(doc: &mut Document<'_>) {
         .filter(|upn| !upn.is_empty())
         .collect();
     let addresses = bumpalo::collections::Vec::from_iter_in(addresses.into_iter().map(Value::Text), doc.bump);
-    doc.collect(&Value::List(addresses), "related.user");
+    doc.collect(&Value::List(addresses), path!("related.user"));
 }
 
 /// X21, what is taken away: no address, no user, no host.
 pub(super) fn clean(doc: &mut Document<'_>) {
-    keep(doc, "related.ip", |text| is_ip(text) && !text.contains('%'));
-    keep(doc, "related.user", is_user);
-    keep(doc, "related.hosts", is_host);
+    keep(doc, path!("related.ip"), |text| {
+        is_ip(text) && !text.contains('%')
+    });
+    keep(doc, path!("related.user"), is_user);
+    keep(doc, path!("related.hosts"), is_host);
 }
 
-fn keep(doc: &mut Document<'_>, list: &str, fits: fn(&str) -> bool) {
+fn keep(doc: &mut Document<'_>, list: &Path, fits: fn(&str) -> bool) {
     if let Some(Value::List(members)) = doc.ecs.at_mut(list) {
         // Nothing that is looked for needs an escape.
         let keeps = |member: &Value<'_>| member.text().is_none_or(|text| fits(text.wire()));
@@ -54,10 +56,10 @@ fn is_host(name: &str) -> bool {
 /// X22: single values where ECS has single values, lists where it has lists.
 pub(super) fn cardinality(doc: &mut Document<'_>) {
     for path in [
-        "email.subject",
-        "email.local_id",
-        "email.message_id",
-        "email.sender.address",
+        path!("email.subject"),
+        path!("email.local_id"),
+        path!("email.message_id"),
+        path!("email.sender.address"),
     ] {
         if let Some(value) = doc.ecs.at_mut(path)
             && let Value::List(members) = value
@@ -67,10 +69,10 @@ pub(super) fn cardinality(doc: &mut Document<'_>) {
             *value = only;
         }
     }
-    if doc.has("email.from.address") {
-        doc.list_at("email.from.address");
+    if doc.has(path!("email.from.address")) {
+        doc.list_at(path!("email.from.address"));
     }
-    if let Some(value) = doc.ecs.at_mut("user.email")
+    if let Some(value) = doc.ecs.at_mut(path!("user.email"))
         && let Value::List(members) = value
         && let Some(first) = members.first().cloned()
     {
@@ -83,14 +85,18 @@ pub(super) fn set_target<'a>(doc: &mut Document<'a>, user: Text<'a>) -> Step {
     if set_target_address(doc, user) {
         Ok(())
     } else {
-        doc.set_if_unset("user.target.id", user)
+        doc.set_if_unset(path!("user.target.id"), user)
     }
 }
 
 /// Fields of a user that an address fills.
-type User = [&'static str; 3];
-const TARGET: User = ["user.target.email", "user.target.name", "user.target.domain"];
-const ACTOR: User = ["user.email", "user.name", "user.domain"];
+type User = [&'static Path; 3];
+const TARGET: User = [
+    path!("user.target.email"),
+    path!("user.target.name"),
+    path!("user.target.domain"),
+];
+const ACTOR: User = [path!("user.email"), path!("user.name"), path!("user.domain")];
 
 /// Makes a user of an address: its email, name and domain. False if it is no address.
 pub(super) fn set_target_address<'a>(doc: &mut Document<'a>, address: Text<'a>) -> bool {
@@ -99,7 +105,7 @@ pub(super) fn set_target_address<'a>(doc: &mut Document<'a>, address: Text<'a>) 
 
 /// The parts of the actor's id, if it is an address and the general rules came too early for it.
 pub(super) fn set_actor_address(doc: &mut Document<'_>) {
-    if let Some(id) = doc.ecs_text("user.id") {
+    if let Some(id) = doc.ecs_text(path!("user.id")) {
         set_address(doc, id, ACTOR);
     }
 }

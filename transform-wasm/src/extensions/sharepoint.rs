@@ -3,19 +3,19 @@
 
 use super::related::set_target;
 use crate::document::{Document, Step};
+use crate::json::path;
 use crate::mapping::file_size;
-use crate::survey::Survey;
 
 /// X09.
 pub(super) fn operations(doc: &mut Document<'_>) -> Step {
-    let provider = doc.ecs_text("event.provider");
+    let provider = doc.ecs_text(path!("event.provider"));
     if !provider.is_some_and(|provider| provider.is("SharePoint") || provider.is("OneDrive")) {
         return Ok(());
     }
     if let Some((categories, types)) = classes(doc.action()) {
         doc.classify_further(categories, types);
         if doc.action() == "FileMalwareDetected" && doc.overrides() {
-            doc.set("event.kind", "alert")?;
+            doc.set(path!("event.kind"), "alert")?;
         }
     }
     let kind = doc
@@ -29,7 +29,7 @@ pub(super) fn operations(doc: &mut Document<'_>) -> Step {
     let shared_with = doc.src.text("UserSharedWith").filter(|target| !target.is_empty());
     if kind.contains("Group") {
         if let Some(group) = target {
-            doc.set_if_unset("group.name", group)?;
+            doc.set_if_unset(path!("group.name"), group)?;
         }
         return Ok(());
     }
@@ -143,35 +143,38 @@ fn by_affix(operation: &str) -> Option<Classes> {
 
 /// X13: names, sizes, destinations and labels of files.
 pub(super) fn files(doc: &mut Document<'_>) -> Step {
-    if let Some(name) = doc.ecs_text("file.name") {
+    if let Some(name) = doc.ecs_text(path!("file.name")) {
         let plain = name.plain(doc.bump);
-        if let Some((_, extension)) = plain
-            .rsplit_once('.')
-            .filter(|(_, extension)| !extension.is_empty())
+        if !doc.has(path!("file.extension"))
+            && let Some((_, extension)) = plain.rsplit_once('.')
+            && !extension.is_empty()
         {
             let extension = doc.text(&extension.to_lowercase());
-            doc.set_if_unset("file.extension", extension)?;
+            doc.set(path!("file.extension"), extension)?;
         }
-        if let Some(directory) = doc
-            .ecs_text("file.directory")
-            .filter(|directory| !directory.is_empty())
+        if !doc.has(path!("file.path"))
+            && let Some(directory) = doc.ecs_text(path!("file.directory"))
+            && !directory.is_empty()
         {
             let path = doc.text(&format!("{}/{plain}", directory.plain(doc.bump)));
-            doc.set_if_unset("file.path", path)?;
+            doc.set(path!("file.path"), path)?;
         }
     }
     file_size(doc)?;
-    if let (Some(11 | 13), Some(id)) = (doc.record_type, doc.ecs_text("file.inode")) {
-        doc.set_if_unset("o365.ext.file_id", id)?;
+    if let (Some(11 | 13), Some(id)) = (doc.record_type, doc.ecs_text(path!("file.inode"))) {
+        doc.set_if_unset(path!("o365.ext.file_id"), id)?;
     }
-    if !doc.survey.has(Survey::LABELS) {
-        return Ok(());
-    }
-    doc.copy_if_filled("DestinationRelativeUrl", "o365.ext.destination.directory")?;
-    doc.copy_if_filled("DestinationFileName", "o365.ext.destination.name")?;
-    doc.copy_if_filled("DestinationFileExtension", "o365.ext.destination.extension")?;
-    doc.copy_if_filled("ListItemUniqueId", "o365.ext.file_id")?;
-    doc.copy_if_filled("SourceLabel", "o365.ext.label.source")?;
-    doc.copy_if_filled("DestinationLabel", "o365.ext.label.destination")?;
-    doc.copy_if_filled("SensitivityLabelId", "o365.ext.label.id")
+    doc.copy_if_filled(
+        path!("DestinationRelativeUrl"),
+        path!("o365.ext.destination.directory"),
+    )?;
+    doc.copy_if_filled(path!("DestinationFileName"), path!("o365.ext.destination.name"))?;
+    doc.copy_if_filled(
+        path!("DestinationFileExtension"),
+        path!("o365.ext.destination.extension"),
+    )?;
+    doc.copy_if_filled(path!("ListItemUniqueId"), path!("o365.ext.file_id"))?;
+    doc.copy_if_filled(path!("SourceLabel"), path!("o365.ext.label.source"))?;
+    doc.copy_if_filled(path!("DestinationLabel"), path!("o365.ext.label.destination"))?;
+    doc.copy_if_filled(path!("SensitivityLabelId"), path!("o365.ext.label.id"))
 }

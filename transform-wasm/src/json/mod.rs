@@ -5,7 +5,14 @@
 //! nothing loses precision. Everything lives in one arena for each event; text is `Copy`, so a rule can hold a
 //! string while it changes the tree.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a name is constant where it is looked up, and its tag only there"
+)]
+
+mod key;
 pub(crate) mod number;
+mod original;
 mod parse;
 mod text;
 mod write;
@@ -17,8 +24,10 @@ use std::collections::btree_map::Entry;
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
+use key::Hints;
+pub(crate) use key::{Key, Path, path, tag};
+pub(crate) use original::Original;
 pub(crate) use parse::{parse, parse_event};
-use text::KeyFilter;
 pub(crate) use text::Text;
 
 /// How deep an input may nest. Every recursion over a tree is bounded by a small multiple of it.
@@ -36,7 +45,7 @@ pub(crate) enum Value<'a> {
     Number(&'a str),
     Text(Text<'a>),
     /// Plain text that is escaped while it is written: the original record, which is too long to copy twice.
-    Verbatim(&'a str),
+    Verbatim(&'a Original<'a>),
     List(Vec<'a, Value<'a>>),
     Object(Object<'a>),
 }
@@ -93,7 +102,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Null => true,
             Self::Text(text) => text.is_empty(),
-            Self::Verbatim(text) => text.is_empty(),
+            Self::Verbatim(original) => original.text().is_empty(),
             Self::List(members) => members.is_empty(),
             Self::Object(object) => object.is_empty(),
             Self::Bool(_) | Self::Number(_) => false,
@@ -104,7 +113,7 @@ impl<'a> Value<'a> {
     pub(crate) fn to_text(&self, bump: &'a Bump) -> Option<Text<'a>> {
         match self {
             Self::Text(text) => Some(*text),
-            Self::Verbatim(text) => Some(Text::new(text, bump)),
+            Self::Verbatim(original) => Some(Text::new(original.text(), bump)),
             Self::Number(number) => Some(Text::literal(number::to_text(number, bump))),
             Self::Bool(true) => Some(Text::literal("true")),
             Self::Bool(false) => Some(Text::literal("false")),
@@ -137,11 +146,16 @@ impl PartialEq for Value<'_> {
         match (self, other) {
             (Self::Null, Self::Null) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
-            (Self::Number(a), Self::Number(b)) | (Self::Verbatim(a), Self::Verbatim(b)) => a == b,
+            (Self::Number(a), Self::Number(b)) => a == b,
+            (Self::Verbatim(a), Self::Verbatim(b)) => a.text() == b.text(),
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::List(a), Self::List(b)) => a == b,
             (Self::Object(a), Self::Object(b)) => {
-                a.len() == b.len() && a.iter().all(|(key, value)| b.get_text(key) == Some(value))
+                a.len() == b.len()
+                    && a.inner
+                        .fields
+                        .iter()
+                        .all(|(key, value)| b.find(key) == Some(value))
             }
             _ => false,
         }
@@ -167,208 +181,239 @@ impl From<bool> for Value<'_> {
 }
 
 /// A JSON object: its fields in the order of their first appearance, each key once.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Object<'a> {
-    fields: Vec<'a, (Text<'a>, Value<'a>)>,
-    /// Most lookups are for keys that are not there, and end here.
-    filter: KeyFilter,
+    /// Behind a reference, because values are moved more often than fields are looked at.
+    inner: &'a mut Fields<'a>,
+}
+
+#[derive(Debug)]
+struct Fields<'a> {
+    fields: Vec<'a, (Key<'a>, Value<'a>)>,
+    hints: Hints,
+}
+
+impl Clone for Object<'_> {
+    fn clone(&self) -> Self {
+        Self::alloc(self.inner.fields.clone(), self.inner.hints)
+    }
 }
 
 impl<'a> Object<'a> {
-    pub(crate) fn new_in(bump: &'a Bump) -> Self {
+    fn alloc(fields: Vec<'a, (Key<'a>, Value<'a>)>, hints: Hints) -> Self {
+        let bump = fields.bump();
         Self {
-            fields: Vec::new_in(bump),
-            filter: 0,
+            inner: bump.alloc(Fields { fields, hints }),
         }
+    }
+
+    pub(crate) fn new_in(bump: &'a Bump) -> Self {
+        Self::alloc(Vec::new_in(bump), Hints::default())
     }
 
     /// Of several fields with one key the last value wins.
-    pub(crate) fn from_fields(mut fields: Vec<'a, (Text<'a>, Value<'a>)>) -> Self {
-        if fields.len() <= SMALL_OBJECT {
-            let filter = drop_duplicates_by_search(&mut fields);
-            return Self { fields, filter };
-        }
-        drop_duplicates_by_sorting(&mut fields);
-        let filter = fields
-            .iter()
-            .fold(0, |filter, (key, _)| filter | key.filter_bits());
-        Self { fields, filter }
+    pub(crate) fn from_fields(mut fields: Vec<'a, (Key<'a>, Value<'a>)>) -> Self {
+        let hints = if fields.len() <= SMALL_OBJECT {
+            drop_duplicates_by_search(&mut fields)
+        } else {
+            drop_duplicates_by_sorting(&mut fields)
+        };
+        Self::alloc(fields, hints)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.fields.len()
+        self.inner.fields.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.inner.fields.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Text<'a>, &Value<'a>)> {
-        self.fields.iter().map(|(key, value)| (*key, value))
+        self.inner.fields.iter().map(|(key, value)| (key.text(), value))
     }
 
-    #[inline]
-    fn position(&self, key: &str) -> Option<usize> {
-        if self.filter & text::filter_bit(key) == 0 {
-            return None;
+    #[inline(always)]
+    fn position(&self, key: &Key<'_>) -> Option<usize> {
+        let hint = self.inner.hints.of(key)?;
+        match self.inner.fields.get(hint) {
+            Some((name, _)) if name == key => Some(hint),
+            _ => self.search(key, hint),
         }
-        self.search(key)
     }
 
-    fn search(&self, key: &str) -> Option<usize> {
-        self.fields.iter().position(|(name, _)| name.is(key))
-    }
-
-    #[inline]
-    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
-        self.position(key).map(|at| &self.fields[at].1)
-    }
-
-    fn get_text(&self, key: Text<'a>) -> Option<&Value<'a>> {
-        self.fields
+    /// Removals have moved it to the left, or the hint is for another key.
+    #[inline(never)]
+    fn search(&self, key: &Key<'_>, hint: usize) -> Option<usize> {
+        let fields = &self.inner.fields;
+        let near = hint.min(fields.len());
+        let is = |(name, _): &(Key<'a>, Value<'a>)| name == key;
+        fields[..near]
             .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value)
+            .rposition(is)
+            .or_else(|| fields[near..].iter().position(is).map(|at| at + near))
     }
 
-    #[inline]
+    #[inline(always)]
+    pub(crate) fn find(&self, key: &Key<'_>) -> Option<&Value<'a>> {
+        self.position(key).map(|at| &self.inner.fields[at].1)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.find(&Key::plain(key))
+    }
+
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Value<'a>> {
-        self.position(key).map(|at| &mut self.fields[at].1)
+        self.find_mut(&Key::plain(key))
+    }
+
+    #[inline(always)]
+    pub(crate) fn find_mut(&mut self, key: &Key<'_>) -> Option<&mut Value<'a>> {
+        self.position(key).map(|at| &mut self.inner.fields[at].1)
     }
 
     /// The value of a key that exists and is not null.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn present(&self, key: &str) -> Option<&Value<'a>> {
         self.get(key).filter(|value| !value.is_null())
     }
 
     /// The text of a key that is text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(&self, key: &str) -> Option<Text<'a>> {
         self.get(key).and_then(Value::text)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value<'a>> {
-        self.position(key).map(|at| self.fields.remove(at).1)
+        self.take(&Key::plain(key))
+    }
+
+    #[inline(always)]
+    pub(crate) fn take(&mut self, key: &Key<'_>) -> Option<Value<'a>> {
+        self.position(key).map(|at| self.inner.fields.remove(at).1)
     }
 
     /// Sets a key, replacing what was there.
-    pub(crate) fn set(&mut self, key: Text<'a>, value: impl Into<Value<'a>>) {
-        let value = value.into();
-        let mut slot = None;
-        if self.filter & key.filter_bits() != 0 {
-            slot = self.fields.iter_mut().find(|(name, _)| *name == key);
-        }
-        match slot {
-            Some((_, slot)) => *slot = value,
-            None => self.push(key, value),
-        }
+    #[inline]
+    pub(crate) fn set(&mut self, key: impl Into<Key<'a>>, value: impl Into<Value<'a>>) {
+        *self.slot(key.into()) = value.into();
+    }
+
+    /// The value of a key, null if it was not there.
+    pub(crate) fn slot(&mut self, key: Key<'a>) -> &mut Value<'a> {
+        let at = self.position(&key).unwrap_or_else(|| {
+            self.push(key, Value::Null);
+            self.inner.fields.len() - 1
+        });
+        &mut self.inner.fields[at].1
     }
 
     /// Adds a key that is not there yet.
-    fn push(&mut self, key: Text<'a>, value: Value<'a>) {
-        if self.fields.is_empty() {
-            self.fields.reserve(8);
+    fn push(&mut self, key: Key<'a>, value: Value<'a>) {
+        let Fields { fields, hints } = &mut *self.inner;
+        if fields.is_empty() {
+            fields.reserve(8);
         }
-        self.filter |= key.filter_bits();
-        self.fields.push((key, value));
+        hints.note(&key, fields.len());
+        fields.push((key, value));
     }
 
-    /// The value at a dotted path of object keys.
-    #[inline]
-    pub(crate) fn at(&self, path: &str) -> Option<&Value<'a>> {
-        let (mut object, mut path) = (self, path);
-        while let Some((key, rest)) = split_path(path) {
-            (object, path) = (object.get(key)?.object()?, rest);
+    /// The value at a path.
+    pub(crate) fn at(&self, path: &Path) -> Option<&Value<'a>> {
+        let (objects, last) = path.split();
+        let mut object = self;
+        for key in objects {
+            object = object.find(key)?.object()?;
         }
-        object.get(path)
+        object.find(last)
     }
 
-    pub(crate) fn at_mut(&mut self, path: &str) -> Option<&mut Value<'a>> {
-        match split_path(path) {
-            None => self.get_mut(path),
-            Some((key, rest)) => self.get_mut(key)?.object_mut()?.at_mut(rest),
-        }
+    pub(crate) fn at_mut(&mut self, path: &Path) -> Option<&mut Value<'a>> {
+        let (object, last) = self.holder_mut(path)?;
+        object.find_mut(last)
     }
 
-    pub(crate) fn remove_at(&mut self, path: &str) -> Option<Value<'a>> {
-        match split_path(path) {
-            None => self.remove(path),
-            Some((key, rest)) => self.get_mut(key)?.object_mut()?.remove_at(rest),
+    pub(crate) fn remove_at(&mut self, path: &Path) -> Option<Value<'a>> {
+        let (object, last) = self.holder_mut(path)?;
+        object.take(last)
+    }
+
+    fn holder_mut<'p>(&mut self, path: &'p Path) -> Option<(&mut Self, &'p Key<'static>)> {
+        let (objects, last) = path.split();
+        let mut object = self;
+        for key in objects {
+            object = object.find_mut(key)?.object_mut()?;
         }
+        Some((object, last))
     }
 
     /// The object that holds the last key of a path, and that key. Missing parents are created; a parent that
     /// is not an object gives its key as the error.
     pub(crate) fn parent_of(
         &mut self,
-        path: &'static str,
+        path: &'static Path,
         bump: &'a Bump,
-    ) -> Result<(&mut Object<'a>, &'static str), &'static str> {
-        let Some((key, rest)) = split_path(path) else {
-            return Ok((self, path));
-        };
-        let at = self.position(key).unwrap_or_else(|| {
-            self.push(Text::literal(key), Value::Object(Object::new_in(bump)));
-            self.fields.len() - 1
-        });
-        match &mut self.fields[at].1 {
-            Value::Object(object) => object.parent_of(rest, bump),
-            _ => Err(key),
+    ) -> Result<(&mut Object<'a>, Key<'static>), &'static str> {
+        let (objects, last) = path.split();
+        let mut object = self;
+        for key in objects {
+            let at = object.position(key).unwrap_or_else(|| {
+                object.push(*key, Value::Object(Object::new_in(bump)));
+                object.inner.fields.len() - 1
+            });
+            object = match &mut object.inner.fields[at].1 {
+                Value::Object(object) => object,
+                _ => return Err(key.text().wire()),
+            };
         }
+        Ok((object, *last))
     }
 
     pub(crate) fn prune(&mut self) {
         let mut void = 0;
-        for (_, value) in &mut self.fields {
+        for (_, value) in &mut self.inner.fields {
             void += usize::from(value.prune());
         }
         if void > 0 {
-            self.fields.retain(|(_, value)| !value.is_void());
+            self.inner.fields.retain(|(_, value)| !value.is_void());
         }
     }
 
     /// Makes a key the first one, for people who read the output.
     pub(crate) fn bring_to_front(&mut self, key: &str) {
-        if let Some(at) = self.position(key) {
-            self.fields[..=at].rotate_right(1);
+        if let Some(at) = self.position(&Key::plain(key)) {
+            self.inner.fields[..=at].rotate_right(1);
         }
     }
 }
 
-/// The first key of a dotted path, and the rest.
-#[inline]
-fn split_path(path: &str) -> Option<(&str, &str)> {
-    let (key, rest) = path.split_at_checked(text::find_dot(path)?)?;
-    Some((key, rest.get(1..)?))
-}
-
-/// The filter lets nearly every key pass without a comparison. Returns the filter of what is left.
-fn drop_duplicates_by_search<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) -> KeyFilter {
-    let mut seen: KeyFilter = 0;
+/// The hints let nearly every key pass without a comparison. Returns the hints of what is left.
+fn drop_duplicates_by_search<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> Hints {
+    let mut seen = Hints::default();
     let mut at = 0;
     while at < fields.len() {
         let key = fields[at].0;
-        let bits = key.filter_bits();
-        if seen & bits != 0
+        if seen.of(&key).is_some()
             && let Some(first) = fields[..at].iter().position(|(name, _)| *name == key)
         {
             let (_, value) = fields.remove(at);
             fields[first].1 = value;
         } else {
-            seen |= bits;
+            seen.note(&key, at);
             at += 1;
         }
     }
     seen
 }
 
-fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) {
+fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Key<'a>, Value<'a>)>) -> Hints {
     let mut first_of: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     let mut kept = 0;
     for at in 0..fields.len() {
-        match first_of.entry(fields[at].0.decoded()) {
+        match first_of.entry(fields[at].0.text().decoded()) {
             Entry::Occupied(first) => {
                 let value = std::mem::replace(&mut fields[at].1, Value::Null);
                 fields[*first.get()].1 = value;
@@ -381,4 +426,9 @@ fn drop_duplicates_by_sorting<'a>(fields: &mut Vec<'a, (Text<'a>, Value<'a>)>) {
         }
     }
     fields.truncate(kept);
+    let mut hints = Hints::default();
+    for (at, (key, _)) in fields.iter().enumerate() {
+        hints.note(key, at);
+    }
+    hints
 }

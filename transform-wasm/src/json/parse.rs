@@ -1,12 +1,13 @@
 //! Reads JSON into a tree that borrows from it.
 
 use std::fmt;
+use std::ops::Range;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
-use super::text::{needs_escape, special_bytes};
-use super::{MAX_DEPTH, Object, Text, Value};
+use super::text::first_special;
+use super::{Key, MAX_DEPTH, Object, Original, Text, Value};
 
 /// Why a text is not JSON, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub(crate) fn parse<'a>(text: &'a str, bump: &'a Bump) -> Result<Value<'a>, Pars
 pub(crate) struct Event<'a> {
     pub(crate) root: Object<'a>,
     /// As received: the object below `inner_key` if the root has one, else the root itself.
-    pub(crate) original: &'a str,
+    pub(crate) original: Original<'a>,
 }
 
 /// Parses an event, which must be one JSON object.
@@ -45,6 +46,10 @@ pub(crate) fn parse_event<'a>(
 ) -> Result<Event<'a>, ParseError> {
     let mut parser = Parser::new(text, bump);
     parser.inner_key = Some(inner_key);
+    // A record has a quote or a backslash about every eight bytes.
+    parser.marks = u32::try_from(text.len())
+        .is_ok()
+        .then(|| Vec::with_capacity_in(text.len() / 6, bump));
     parser.blank();
     let start = parser.at;
     if parser.peek() != Some(b'{') {
@@ -54,11 +59,13 @@ pub(crate) fn parse_event<'a>(
         }));
     }
     let root = parser.object(0)?;
-    let whole = &text[start..parser.at];
+    let whole = start..parser.at;
     parser.end()?;
+    let part = parser.inner.unwrap_or(whole);
+    let marks = parser.marks.map(|marks| marks.into_bump_slice() as &[u32]);
     Ok(Event {
         root,
-        original: parser.inner.unwrap_or(whole),
+        original: Original::new(&text[part.clone()], part.start, marks),
     })
 }
 
@@ -68,8 +75,10 @@ struct Parser<'a> {
     at: usize,
     bump: &'a Bump,
     inner_key: Option<&'static str>,
-    /// The text of the last object below `inner_key` in the root.
-    inner: Option<&'a str>,
+    /// Where the last object below `inner_key` in the root is.
+    inner: Option<Range<usize>>,
+    /// Where quotes and backslashes are, if somebody wants to know and the text has no control characters.
+    marks: Option<Vec<'a, u32>>,
 }
 
 type Parsed<T> = Result<T, ParseError>;
@@ -88,6 +97,7 @@ impl<'a> Parser<'a> {
             bump,
             inner_key: None,
             inner: None,
+            marks: None,
         }
     }
 
@@ -102,9 +112,30 @@ impl<'a> Parser<'a> {
         self.bytes.get(self.at).copied()
     }
 
+    #[inline]
     fn blank(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+        if let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.blanks();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn blanks(&mut self) {
+        while let Some(blank @ (b' ' | b'\n' | b'\r' | b'\t')) = self.peek() {
+            if blank != b' ' {
+                self.marks = None;
+            }
             self.at += 1;
+        }
+    }
+
+    /// Notes that there is a quote or a backslash here.
+    #[inline]
+    fn mark(&mut self, at: usize) {
+        if let Some(marks) = &mut self.marks {
+            #[expect(clippy::cast_possible_truncation, reason = "checked before there were marks")]
+            marks.push(at as u32);
         }
     }
 
@@ -166,9 +197,9 @@ impl<'a> Parser<'a> {
             let start = self.at;
             let value = self.value(depth + 1)?;
             if depth == 0 && self.inner_key.is_some_and(|inner_key| key.is(inner_key)) {
-                self.inner = value.object().map(|_| &self.text[start..self.at]);
+                self.inner = value.object().map(|_| start..self.at);
             }
-            fields.push((key, value));
+            fields.push((Key::from(key), value));
             self.blank();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -194,6 +225,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(Value::List(members));
         }
+        members.reserve(4);
         loop {
             members.push(self.value(depth + 1)?);
             self.blank();
@@ -250,6 +282,7 @@ impl<'a> Parser<'a> {
     }
 
     fn string(&mut self) -> Parsed<Text<'a>> {
+        self.mark(self.at);
         self.at += 1;
         let start = self.at;
         let (mut escaped, mut lone) = (false, false);
@@ -266,6 +299,7 @@ impl<'a> Parser<'a> {
             }
         }
         let wire = &self.text[start..self.at];
+        self.mark(self.at);
         self.at += 1;
         let wire = if lone {
             self.bump.alloc_str(&mend_surrogates(wire))
@@ -277,8 +311,14 @@ impl<'a> Parser<'a> {
 
     /// Steps over one escape. False if it is half of a surrogate pair.
     fn escape(&mut self) -> Parsed<bool> {
+        self.mark(self.at);
         match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+            Some(b'"' | b'\\') => {
+                self.mark(self.at + 1);
+                self.at += 2;
+                Ok(true)
+            }
+            Some(b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                 self.at += 2;
                 Ok(true)
             }
@@ -289,6 +329,7 @@ impl<'a> Parser<'a> {
                 if (0xd800..0xdc00).contains(&unit) {
                     let low = hex_unit(&self.bytes[self.at..]);
                     if low.is_some_and(|low| (0xdc00..0xe000).contains(&low)) {
+                        self.mark(self.at);
                         self.at += 6;
                         return Ok(true);
                     }
@@ -298,24 +339,6 @@ impl<'a> Parser<'a> {
             _ => Err(self.error("an unknown escape inside a string")),
         }
     }
-}
-
-/// The number of bytes before the first quote, backslash or control character. Eight bytes at a time.
-fn first_special(bytes: &[u8]) -> usize {
-    let (chunks, tail) = bytes.as_chunks::<8>();
-    for (at, chunk) in chunks.iter().enumerate() {
-        let found = special_bytes(*chunk);
-        if found != 0 {
-            // The lowest marked byte is exact: borrows only run upwards.
-            return at * 8 + (found.trailing_zeros() / 8) as usize;
-        }
-    }
-    let start = bytes.len() - tail.len();
-    start
-        + tail
-            .iter()
-            .position(|byte| needs_escape(*byte))
-            .unwrap_or(tail.len())
 }
 
 /// The value of `\uXXXX` at the start of the bytes.

@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
 
     /// Text from its meaning. Copied only if something has to be escaped.
     pub(crate) fn new(plain: &'a str, bump: &'a Bump) -> Self {
-        if !plain.bytes().any(needs_escape) {
+        if first_special(plain.as_bytes()) == plain.len() {
             return Self {
                 wire: plain,
                 escaped: false,
@@ -110,15 +110,8 @@ impl<'a> Text<'a> {
         Self::new(bump.alloc_str(&self.plain(bump).to_lowercase()), bump)
     }
 
-    /// The bits of a [`KeyFilter`] that this key sets: one, or all of them where two spellings of one key have
-    /// to meet.
-    #[inline]
-    pub(super) fn filter_bits(self) -> KeyFilter {
-        if self.escaped {
-            KeyFilter::MAX
-        } else {
-            filter_bit(self.wire)
-        }
+    pub(super) fn is_escaped(self) -> bool {
+        self.escaped
     }
 
     fn chars(self) -> Chars<'a> {
@@ -126,19 +119,6 @@ impl<'a> Text<'a> {
             rest: self.wire.chars(),
         }
     }
-}
-
-/// A set of keys: without the bit of a key it does not hold the key.
-pub(super) type KeyFilter = u64;
-
-/// One of 64 bits, which differs between most keys of a record.
-#[inline]
-pub(super) fn filter_bit(key: &str) -> KeyFilter {
-    let [first, .., last] = key.as_bytes() else {
-        return 1;
-    };
-    let hash = usize::from(*first) * 5 + usize::from(*last) * 23 + key.len() * 11;
-    1 << (hash & 63)
 }
 
 impl PartialEq for Text<'_> {
@@ -204,19 +184,23 @@ pub(super) fn special_bytes(chunk: [u8; 8]) -> u64 {
     marked(word, b'"') | marked(word, b'\\') | control
 }
 
-/// The place of the first dot.
+/// The number of bytes before the first quote, backslash or control character. Eight bytes at a time.
 #[inline]
-pub(super) fn find_dot(text: &str) -> Option<usize> {
-    let (chunks, tail) = text.as_bytes().as_chunks::<8>();
+pub(super) fn first_special(bytes: &[u8]) -> usize {
+    let (chunks, tail) = bytes.as_chunks::<8>();
     for (at, chunk) in chunks.iter().enumerate() {
-        let found = marked(u64::from_le_bytes(*chunk), b'.');
+        let found = special_bytes(*chunk);
         if found != 0 {
-            return Some(at * 8 + (found.trailing_zeros() / 8) as usize);
+            // The lowest marked byte is exact: borrows only run upwards.
+            return at * 8 + (found.trailing_zeros() / 8) as usize;
         }
     }
-    tail.iter()
-        .position(|byte| *byte == b'.')
-        .map(|at| chunks.len() * 8 + at)
+    let start = bytes.len() - tail.len();
+    start
+        + tail
+            .iter()
+            .position(|byte| needs_escape(*byte))
+            .unwrap_or(tail.len())
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

@@ -1,55 +1,211 @@
 //! Writes a tree as compact JSON, straight into the output buffer.
 
 use super::text::{needs_escape, special_bytes};
-use super::{Object, Value};
+use super::{Object, Original, Value};
 
 impl Value<'_> {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Null => out.extend_from_slice(b"null"),
-            Self::Bool(true) => out.extend_from_slice(b"true"),
-            Self::Bool(false) => out.extend_from_slice(b"false"),
-            Self::Number(number) => out.extend_from_slice(number.as_bytes()),
-            Self::Text(text) => quoted(text.wire(), out),
-            Self::Verbatim(text) => {
-                out.push(b'"');
-                escape(text, out);
-                out.push(b'"');
-            }
-            Self::List(members) => {
-                out.push(b'[');
-                for (at, member) in members.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
-                    }
-                    member.write(out);
-                }
-                out.push(b']');
-            }
-            Self::Object(object) => object.write(out),
-        }
+    /// Appends the value; `size` is a guess at its bytes.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, size: usize) {
+        let mut writer = Writer::new(out, false, size);
+        writer.value(self);
+        writer.finish();
     }
 }
 
 impl Object<'_> {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.push(b'{');
-        for (at, (key, value)) in self.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            quoted(key.wire(), out);
-            out.push(b':');
-            value.write(out);
+    /// Appends the object; `size` is a guess at its bytes. If `filled`, without what [`prune`](Object::prune) would remove.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, filled: bool, size: usize) {
+        let mut writer = Writer::new(out, filled, size);
+        if !writer.object(self) {
+            writer.put(b"{}");
         }
-        out.push(b'}');
+        writer.finish();
     }
 }
 
-fn quoted(wire: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(wire.as_bytes());
-    out.push(b'"');
+/// A buffer that is longer than what has been written: most texts are a few bytes long, and to copy a word into a place that is there
+/// takes less than to append to a vector.
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    /// What has been written ends here.
+    at: usize,
+    /// Whether nulls, zero-length texts and empty containers are left out.
+    filled: bool,
+}
+
+impl<'o> Writer<'o> {
+    fn new(out: &'o mut Vec<u8>, filled: bool, size: usize) -> Self {
+        let at = out.len();
+        out.resize(at + size, 0);
+        Self { out, at, filled }
+    }
+
+    fn finish(self) {
+        self.out.truncate(self.at);
+    }
+
+    /// The next bytes, to be written to.
+    #[inline]
+    fn room(&mut self, length: usize) -> &mut [u8] {
+        let end = self.at + length;
+        if end > self.out.len() {
+            self.grow(end);
+        }
+        let room = &mut self.out[self.at..end];
+        self.at = end;
+        room
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, end: usize) {
+        self.out.resize(end + end / 2, 0);
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        copy(self.room(bytes.len()), bytes);
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.room(1)[0] = byte;
+    }
+
+    #[inline]
+    fn quoted(&mut self, wire: &str) {
+        if let [first, inside @ .., last] = self.room(wire.len() + 2) {
+            (*first, *last) = (b'"', b'"');
+            copy(inside, wire.as_bytes());
+        }
+    }
+
+    /// False if there was nothing to write.
+    fn value(&mut self, value: &Value<'_>) -> bool {
+        match value {
+            _ if self.filled && value.is_void() => return false,
+            Value::Null => self.put(b"null"),
+            Value::Bool(true) => self.put(b"true"),
+            Value::Bool(false) => self.put(b"false"),
+            Value::Number(number) => self.put(number.as_bytes()),
+            Value::Text(text) => self.quoted(text.wire()),
+            Value::Verbatim(original) => self.original(original),
+            Value::List(members) => return self.list(members),
+            Value::Object(object) => return self.object(object),
+        }
+        true
+    }
+
+    fn list(&mut self, members: &[Value<'_>]) -> bool {
+        let start = self.at;
+        let mut any = false;
+        self.byte(b'[');
+        for member in members {
+            let before = self.at;
+            if any {
+                self.byte(b',');
+            }
+            if self.value(member) {
+                any = true;
+            } else {
+                self.at = before;
+            }
+        }
+        self.byte(b']');
+        self.keep(any, start)
+    }
+
+    fn object(&mut self, object: &Object<'_>) -> bool {
+        let start = self.at;
+        let mut any = false;
+        self.byte(b'{');
+        for (key, value) in object.iter() {
+            let before = self.at;
+            if any {
+                self.byte(b',');
+            }
+            self.quoted(key.wire());
+            self.byte(b':');
+            if self.value(value) {
+                any = true;
+            } else {
+                self.at = before;
+            }
+        }
+        self.byte(b'}');
+        self.keep(any, start)
+    }
+
+    /// Takes an empty container back, if such are left out.
+    fn keep(&mut self, any: bool, start: usize) -> bool {
+        let keep = any || !self.filled;
+        if !keep {
+            self.at = start;
+        }
+        keep
+    }
+
+    fn original(&mut self, original: &Original<'_>) {
+        self.byte(b'"');
+        match original.marks() {
+            Some(marks) => self.marked(original.text().as_bytes(), marks),
+            None => self.escaped(original.text()),
+        }
+        self.byte(b'"');
+    }
+
+    /// Text of which is known what to put a backslash before.
+    fn marked(&mut self, text: &[u8], marks: impl ExactSizeIterator<Item = usize>) {
+        let mut rest = text;
+        let mut room = &mut *self.room(text.len() + marks.len());
+        let mut from = 0;
+        for mark in marks {
+            let length = mark - from;
+            match (room.first_chunk_mut::<16>(), rest.first_chunk::<16>()) {
+                // What is copied too far is written over.
+                (Some(to), Some(words)) if length < 16 => *to = *words,
+                _ => room[..length].copy_from_slice(&rest[..length]),
+            }
+            room[length] = b'\\';
+            (rest, room, from) = (&rest[length..], &mut room[length + 1..], mark);
+        }
+        copy(room, rest);
+    }
+
+    fn escaped(&mut self, text: &str) {
+        let mut escaped = Vec::new();
+        escape(text, &mut escaped);
+        self.put(&escaped);
+    }
+}
+
+/// Copies between places of the same length. Short texts take a few words, which are no call.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    if from.len() > 32 || from.len() != to.len() {
+        to.copy_from_slice(from);
+    } else if from.len() > 16 {
+        ends::<16>(to, from);
+    } else if from.len() >= 8 {
+        ends::<8>(to, from);
+    } else if from.len() >= 4 {
+        ends::<4>(to, from);
+    } else {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+    }
+}
+
+/// The first and the last bytes, which together are all of them.
+#[inline]
+fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
+        *to = *from;
+    }
 }
 
 /// Appends plain text with the escapes that JSON asks for. Eight bytes at a time: those behind one that needs an

@@ -1,23 +1,28 @@
 //! Network addresses: which field holds the client's, and what its text means (§4.1, §4.2).
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Path, Text, Value, path};
 
 const MAPPED: &str = "::ffff:";
-const CLIENT: &str = "client._temp";
-pub(crate) const SERVER: &str = "server._temp";
+const CLIENT: &Path = path!("client._temp");
+pub(crate) const SERVER: &Path = path!("server._temp");
 
 /// Step 7: the first source that has something wins, the others stay in the record.
 pub(super) fn choose_client(doc: &mut Document<'_>) -> Step {
-    for source in ["ClientIPAddress", "ClientIP", "ActorIpAddress"] {
+    for source in [
+        path!("ClientIPAddress"),
+        path!("ClientIP"),
+        path!("ActorIpAddress"),
+    ] {
         // X14: some services write their "nothing" out.
         let nothing = doc.overrides()
             && doc
                 .src
-                .text(source)
+                .at(source)
+                .and_then(Value::text)
                 .is_some_and(|text| matches!(text.wire(), "" | "-" | "null" | "<null>"));
         if !nothing && !doc.has(CLIENT) {
             doc.move_field(source, CLIENT)?;
@@ -34,7 +39,7 @@ pub(super) fn client(doc: &mut Document<'_>) -> Step {
         Some(other) => {
             doc.fault("the client address is not text")?;
             // Objects have stayed in the record.
-            return doc.set("o365.ext.client_raw", other);
+            return doc.set(path!("o365.ext.client_raw"), other);
         }
     };
     if text.is_empty() {
@@ -54,25 +59,25 @@ pub(super) fn client(doc: &mut Document<'_>) -> Step {
     let endpoint = Endpoint::parse(plain);
     let lossless = endpoint.domain.is_none() && endpoint.address.is_some_and(fits_ip) && !tidied;
     if doc.options.extensions && !lossless {
-        doc.set("o365.ext.client_raw", text)?;
+        doc.set(path!("o365.ext.client_raw"), text)?;
         if let Some(port) = endpoint.domain.and_then(port_of_host) {
-            doc.set("o365.ext.client_port", Value::Number(port))?;
+            doc.set(path!("o365.ext.client_port"), Value::Number(port))?;
         }
     }
     if let Some(address) = endpoint.address {
         let address_text = Text::new(address, doc.bump);
-        doc.set("client.address", address_text)?;
+        doc.set(path!("client.address"), address_text)?;
         if let Some(ip) = indexed_ip(doc, address) {
-            doc.set("client.ip", ip)?;
+            doc.set(path!("client.ip"), ip)?;
         }
     }
     if let Some(domain) = endpoint.domain {
         let domain = Text::new(domain, doc.bump);
-        doc.set("client.domain", domain)?;
+        doc.set(path!("client.domain"), domain)?;
     }
     if let Some(port) = endpoint.port.and_then(|port| port.parse::<i32>().ok()) {
         let port = doc.number(port);
-        doc.set("client.port", port)?;
+        doc.set(path!("client.port"), port)?;
     }
     Ok(())
 }
@@ -86,7 +91,7 @@ fn tidy<'a>(doc: &mut Document<'a>, text: &'a str) -> &'a str {
         if let Some(first) = addresses().next() {
             for address in addresses() {
                 let address = Text::new(address, doc.bump);
-                doc.append_unique("related.ip", address);
+                doc.append_unique(path!("related.ip"), address);
             }
             text = first;
         }
@@ -138,12 +143,12 @@ pub(super) fn server(doc: &mut Document<'_>) -> Step {
     let (domain, address) = named.map_or((None, line), |(host, address)| (Some(host), address));
     if let Some(domain) = domain {
         let domain = Text::new(domain, doc.bump);
-        doc.set("server.domain", domain)?;
+        doc.set(path!("server.domain"), domain)?;
     }
     let address_text = Text::new(address, doc.bump);
-    doc.set("server.address", address_text)?;
+    doc.set(path!("server.address"), address_text)?;
     match indexed_ip(doc, address) {
-        Some(ip) => doc.set("server.ip", ip),
+        Some(ip) => doc.set(path!("server.ip"), ip),
         None => Ok(()),
     }
 }
@@ -151,9 +156,9 @@ pub(super) fn server(doc: &mut Document<'_>) -> Step {
 /// Step 34.
 pub(super) fn endpoints(doc: &mut Document<'_>) -> Step {
     for (from, to) in [
-        ("client.ip", "source.ip"),
-        ("client.port", "source.port"),
-        ("server.ip", "destination.ip"),
+        (path!("client.ip"), path!("source.ip")),
+        (path!("client.port"), path!("source.port")),
+        (path!("server.ip"), path!("destination.ip")),
     ] {
         if let Some(value) = doc.ecs.at(from).filter(|value| !value.is_null()).cloned() {
             doc.set(to, value)?;
@@ -164,9 +169,9 @@ pub(super) fn endpoints(doc: &mut Document<'_>) -> Step {
 
 /// Step 36.
 pub(super) fn network_type(doc: &mut Document<'_>) -> Step {
-    match doc.ecs_text("client.ip") {
-        Some(ip) if ip.wire().contains(':') => doc.set("network.type", "ipv6"),
-        Some(_) => doc.set("network.type", "ipv4"),
+    match doc.ecs_text(path!("client.ip")) {
+        Some(ip) if ip.wire().contains(':') => doc.set(path!("network.type"), "ipv6"),
+        Some(_) => doc.set(path!("network.type"), "ipv4"),
         None => Ok(()),
     }
 }
@@ -179,7 +184,7 @@ pub(crate) fn is_ip(text: &str) -> bool {
             .map_or((text, None), |(ip, zone)| (ip, Some(zone)));
         address.parse::<Ipv6Addr>().is_ok() && zone != Some("")
     } else {
-        text.parse::<Ipv4Addr>().is_ok()
+        is_ipv4(text, false)
     }
 }
 
@@ -232,10 +237,15 @@ fn unmap(text: &str, anchored: bool) -> Cow<'_, str> {
 
 /// Four groups of digits; whether they are in range is checked elsewhere.
 fn is_dotted(text: &str) -> bool {
-    text.split('.').count() == 4
-        && text
-            .split('.')
-            .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()))
+    let (mut groups, mut digits) = (1, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' if digits > 0 => (groups, digits) = (groups + 1, 0),
+            _ => return false,
+        }
+    }
+    groups == 4 && digits > 0
 }
 
 fn starts_with_dotted(text: &str) -> bool {
@@ -354,10 +364,30 @@ fn fits_ip(text: &str) -> bool {
 }
 
 fn fits_ipv4(text: &str) -> bool {
-    is_dotted(text)
-        && text
-            .split('.')
-            .all(|group| group.len() <= 3 && group.parse::<u16>().is_ok_and(|group| group <= 255))
+    is_ipv4(text, true)
+}
+
+/// Four numbers up to 255, of at most three digits; whether zeros may stand before them.
+fn is_ipv4(text: &str, padded: bool) -> bool {
+    let (mut groups, mut digits, mut number) = (1, 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                let leading_zero = digits == 1 && number == 0;
+                number = number * 10 + u32::from(byte - b'0');
+                digits += 1;
+                if digits > 3 || number > 255 || (leading_zero && !padded) {
+                    return false;
+                }
+            }
+            b'.' if digits > 0 => {
+                groups += 1;
+                (digits, number) = (0, 0);
+            }
+            _ => return false,
+        }
+    }
+    groups == 4 && digits > 0
 }
 
 /// `:PORT` at the start: digits without a leading zero that end at a word boundary.
@@ -394,6 +424,36 @@ fn leading_ip_and_port(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the standard library and, with zeros before the numbers, as the pattern of the reference have it.
+    #[test]
+    fn four_numbers_are_an_address() {
+        let parts = [
+            "0", "00", "000", "0000", "7", "07", "99", "199", "255", "256", "300", "1000", "", "x", "-1",
+            "+1",
+        ];
+        for first in parts {
+            for last in parts {
+                for text in [
+                    format!("{first}.1.2.{last}"),
+                    format!("1.{first}.{last}.2"),
+                    format!("{first}.{last}.1"),
+                    format!("{first}.{last}.1.1.1"),
+                ] {
+                    let standard = text.parse::<std::net::Ipv4Addr>().is_ok();
+                    assert_eq!(is_ipv4(&text, false), standard, "{text}");
+                    let groups: Vec<_> = text.split('.').collect();
+                    let digits =
+                        |group: &&str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+                    let dotted = groups.len() == 4 && groups.iter().all(digits);
+                    assert_eq!(is_dotted(&text), dotted, "{text}");
+                    let fits =
+                        |group: &&str| group.len() <= 3 && group.parse::<u16>().is_ok_and(|it| it <= 255);
+                    assert_eq!(is_ipv4(&text, true), dotted && groups.iter().all(fits), "{text}");
+                }
+            }
+        }
+    }
 
     /// Address, domain and port of a text after the rewriting of mapped addresses.
     #[track_caller]

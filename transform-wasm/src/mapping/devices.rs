@@ -1,23 +1,19 @@
 //! Devices, sessions and applications (N26, N27).
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, parse};
-use crate::survey::Survey;
+use crate::json::{Path, Text, Value, parse, path};
 
 /// N26.
 pub(super) fn access_context(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::DEVICES) {
-        return Ok(());
-    }
-    doc.copy_if_filled("AppAccessContext.DeviceId", "device.id")?;
-    doc.copy_if_filled("AppAccessContext.AADSessionId", "session.id")?;
-    doc.copy_if_filled("AppAccessContext.UniqueTokenId", "token.id")?;
-    doc.copy_if_filled("ApplicationDisplayName", "application.name")
+    doc.copy_if_filled(path!("AppAccessContext.DeviceId"), path!("device.id"))?;
+    doc.copy_if_filled(path!("AppAccessContext.AADSessionId"), path!("session.id"))?;
+    doc.copy_if_filled(path!("AppAccessContext.UniqueTokenId"), path!("token.id"))?;
+    doc.copy_if_filled(path!("ApplicationDisplayName"), path!("application.name"))
 }
 
 /// N27: an Entra record keeps its device and user agent in JSON text inside a property.
 pub(super) fn additional_details(doc: &mut Document<'_>) -> Step {
-    const PATH: &str = "ExtendedProperties.additionalDetails";
+    const PATH: &Path = path!("ExtendedProperties.additionalDetails");
     if doc.src.at(PATH).is_none() {
         return Ok(());
     }
@@ -33,11 +29,14 @@ pub(super) fn additional_details(doc: &mut Document<'_>) -> Step {
             _ => {}
         }
     }
-    doc.copy_if_unset("ExtendedProperties.additionalDetails.DeviceId", "device.id")?;
+    doc.copy_if_unset(
+        path!("ExtendedProperties.additionalDetails.DeviceId"),
+        path!("device.id"),
+    )?;
     if doc.ecs.get("user_agent").is_none() {
         doc.copy_if_filled(
-            "ExtendedProperties.additionalDetails.User-Agent",
-            "user_agent.original",
+            path!("ExtendedProperties.additionalDetails.User-Agent"),
+            path!("user_agent.original"),
         )?;
     }
     Ok(())

@@ -4,18 +4,17 @@ use bumpalo::collections::Vec;
 
 use super::users::split_address;
 use crate::document::{Abort, Document, Step};
-use crate::json::{Object, Text, Value};
-use crate::survey::Survey;
+use crate::json::{Object, Path, Text, Value, path};
 
-const ATTACHMENTS: &str = "email.attachments";
-const FROM: &str = "email.from.address";
-const LOCAL_ID: &str = "email.local_id";
-const MESSAGE_ID: &str = "email.message_id";
-const SENDER: &str = "email.sender.address";
-const SUBJECT: &str = "email.subject";
-const TO: &str = "email.to.address";
-const RELATED_IP: &str = "related.ip";
-const RELATED_USER: &str = "related.user";
+const ATTACHMENTS: &Path = path!("email.attachments");
+const FROM: &Path = path!("email.from.address");
+const LOCAL_ID: &Path = path!("email.local_id");
+const MESSAGE_ID: &Path = path!("email.message_id");
+const SENDER: &Path = path!("email.sender.address");
+const SUBJECT: &Path = path!("email.subject");
+const TO: &Path = path!("email.to.address");
+const RELATED_IP: &Path = path!("related.ip");
+const RELATED_USER: &Path = path!("related.user");
 
 /// N10: what a cmdlet's parameters say of mail.
 pub(super) fn of_parameters(doc: &mut Document<'_>) -> Step {
@@ -23,18 +22,17 @@ pub(super) fn of_parameters(doc: &mut Document<'_>) -> Step {
         return Ok(());
     }
     let has_id = doc.src.get("NetworkMessageId").is_some_and(|id| !id.is_void());
-    if !has_id && let Some(raw) = doc.src.at("Parameters._raw").and_then(Value::text) {
+    if !has_id && let Some(raw) = doc.src.at(path!("Parameters._raw")).and_then(Value::text) {
         let raw = raw.plain(doc.bump);
         if let Some(identity) = identity_parameter(raw) {
             let identity = Text::new(identity, doc.bump);
             doc.src.set(Text::literal("NetworkMessageId"), identity);
-            doc.survey = Survey::of(&doc.src);
         }
     }
     for path in [
-        "Parameters.ForwardAsAttachmentTo",
-        "Parameters.ForwardTo",
-        "Parameters.RedirectTo",
+        path!("Parameters.ForwardAsAttachmentTo"),
+        path!("Parameters.ForwardTo"),
+        path!("Parameters.RedirectTo"),
     ] {
         let Some(recipients) = doc.src.at(path).and_then(Value::text) else {
             continue;
@@ -46,7 +44,7 @@ pub(super) fn of_parameters(doc: &mut Document<'_>) -> Step {
             }
         }
     }
-    doc.copy_if_filled("Parameters.From", FROM)
+    doc.copy_if_filled(path!("Parameters.From"), FROM)
 }
 
 /// Group 1 of `^-?Identity\s"?(.*?)"?$`.
@@ -60,45 +58,31 @@ fn identity_parameter(raw: &str) -> Option<&str> {
 
 /// N20.
 pub(super) fn of_mail_fields(doc: &mut Document<'_>) {
-    let (mail, item) = (doc.survey.has(Survey::MAIL), doc.survey.has(Survey::ITEM));
-    if mail {
-        doc.collect_field("InternetMessageId", MESSAGE_ID);
-    }
-    if item {
-        doc.collect_field("Item.InternetMessageId", MESSAGE_ID);
-    }
-    if mail {
-        doc.collect_field("NetworkMessageId", LOCAL_ID);
-        doc.collect_field("P1Sender", SENDER);
-    }
-    doc.collect_ecs("source.user.email", SENDER);
-    if mail && doc.src.get("Recipients").and_then(Value::list).is_some() {
-        doc.collect_field("Recipients", TO);
+    doc.collect_field(path!("InternetMessageId"), MESSAGE_ID);
+    doc.collect_field(path!("Item.InternetMessageId"), MESSAGE_ID);
+    doc.collect_field(path!("NetworkMessageId"), LOCAL_ID);
+    doc.collect_field(path!("P1Sender"), SENDER);
+    doc.collect_ecs(path!("source.user.email"), SENDER);
+    if doc.src.get("Recipients").and_then(Value::list).is_some() {
+        doc.collect_field(path!("Recipients"), TO);
     }
     if doc
         .ecs
-        .at("destination.user.email")
+        .at(path!("destination.user.email"))
         .and_then(Value::list)
         .is_some()
     {
-        doc.collect_ecs("destination.user.email", TO);
+        doc.collect_ecs(path!("destination.user.email"), TO);
     }
-    if mail {
-        doc.collect_field("SenderIp", RELATED_IP);
-        doc.collect_field("SenderIP", RELATED_IP);
-        doc.collect_field("Subject", SUBJECT);
-    }
-    if item {
-        doc.collect_field("Item.Subject", SUBJECT);
-    }
+    doc.collect_field(path!("SenderIp"), RELATED_IP);
+    doc.collect_field(path!("SenderIP"), RELATED_IP);
+    doc.collect_field(path!("Subject"), SUBJECT);
+    doc.collect_field(path!("Item.Subject"), SUBJECT);
 }
 
 /// N21: `name.ext (123b); …`.
 pub(super) fn attachments(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::ITEM) {
-        return Ok(());
-    }
-    let attachments = match doc.src.at("Item.Attachments") {
+    let attachments = match doc.src.at(path!("Item.Attachments")) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Text(text)) if text.is_empty() => return Ok(()),
         Some(Value::Text(text)) => text.plain(doc.bump),
@@ -132,29 +116,29 @@ fn attachment(part: &str) -> Option<(&str, &str, u64)> {
 
 /// N24: mail in the `Data` of an alert.
 pub(super) fn of_alert_data(doc: &mut Document<'_>) -> Step {
-    let address = |doc: &Document<'_>, path: &str| {
+    let address = |doc: &Document<'_>, path: &Path| {
         let text = doc.src.at(path).and_then(Value::text)?;
         split_address(text.plain(doc.bump)).is_some().then_some(())
     };
     if doc.src.get("Data").is_none() {
         return Ok(());
     }
-    if address(doc, "Data.f3u").is_some() {
-        doc.collect_field("Data.f3u", RELATED_USER);
-        doc.copy_if_unset("Data.f3u", "user.email")?;
+    if address(doc, path!("Data.f3u")).is_some() {
+        doc.collect_field(path!("Data.f3u"), RELATED_USER);
+        doc.copy_if_unset(path!("Data.f3u"), path!("user.email"))?;
     }
-    if address(doc, "Data.suid").is_some() {
-        doc.collect_field("Data.suid", RELATED_USER);
+    if address(doc, path!("Data.suid")).is_some() {
+        doc.collect_field(path!("Data.suid"), RELATED_USER);
     }
-    for (path, list) in [("Data.tsd", SENDER), ("Data.trc", TO)] {
+    for (path, list) in [(path!("Data.tsd"), SENDER), (path!("Data.trc"), TO)] {
         doc.collect_field(path, list);
         if address(doc, path).is_some() {
             doc.collect_field(path, RELATED_USER);
         }
     }
-    doc.collect_field("Data.aii", LOCAL_ID);
-    doc.collect_field("Data.imsgid", MESSAGE_ID);
-    doc.collect_field("Data.ms", SUBJECT);
+    doc.collect_field(path!("Data.aii"), LOCAL_ID);
+    doc.collect_field(path!("Data.imsgid"), MESSAGE_ID);
+    doc.collect_field(path!("Data.ms"), SUBJECT);
     Ok(())
 }
 
@@ -168,7 +152,7 @@ pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a
         let mut found = Vec::new_in(bump);
         let entities = doc
             .src
-            .at("Data.flattened.Entities")
+            .at(path!("Data.flattened.Entities"))
             .and_then(Value::list)
             .unwrap_or_default();
         for value in entities
@@ -189,7 +173,7 @@ pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a
     };
     if doc
         .src
-        .at("Data.flattened.Entities")
+        .at(path!("Data.flattened.Entities"))
         .and_then(Value::list)
         .is_none()
     {
@@ -210,7 +194,7 @@ pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a
         doc.collect(&found, list);
     }
     if !recipients.is_empty() {
-        doc.set_if_unset("user.email", Value::List(recipients))?;
+        doc.set_if_unset(path!("user.email"), Value::List(recipients))?;
     }
     for key in ["OriginalDeliveryLocation", "PhishConfidenceLevel"] {
         let found = collected(doc, key);

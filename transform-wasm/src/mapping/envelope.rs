@@ -2,7 +2,7 @@
 
 use super::java_text;
 use crate::document::{Document, Step};
-use crate::json::{Object, Text, Value};
+use crate::json::{Object, Path, Text, Value, path};
 use crate::time;
 
 /// The key of the audit record in an envelope.
@@ -16,23 +16,23 @@ pub(super) fn original(doc: &mut Document<'_>) -> Step {
     if doc.profile.maps_newer_fields {
         sweep_collector(doc);
     }
-    if !doc.has("event.original") {
+    if !doc.has(path!("event.original")) {
         if let Some(message) = doc.ecs.remove("message") {
-            doc.ecs.remove_at("event.original");
-            doc.set("event.original", message)?;
+            doc.ecs.remove_at(path!("event.original"));
+            doc.set(path!("event.original"), message)?;
         }
     } else if doc.profile.maps_newer_fields {
         doc.ecs.remove("message");
     }
-    if doc.has("event.original") || !wants_original(doc) {
+    if doc.has(path!("event.original")) || !wants_original(doc) {
         return Ok(());
     }
     let text = if doc.profile.java_text_original && !doc.bare {
         Value::Text(doc.text(&java_text::of_object(&doc.src)))
     } else {
-        Value::Verbatim(doc.original)
+        Value::Verbatim(doc.bump.alloc(doc.original))
     };
-    doc.set("event.original", text)
+    doc.set(path!("event.original"), text)
 }
 
 /// N01: artefacts of a hosted collector.
@@ -60,12 +60,12 @@ fn wants_original(doc: &Document<'_>) -> bool {
 pub(super) fn constants(doc: &mut Document<'_>) -> Step {
     for tag in &doc.options.tags {
         let tag = doc.text(tag);
-        doc.append_unique("tags", tag);
+        doc.append_unique(path!("tags"), tag);
     }
-    doc.set("ecs.version", ECS_VERSION)?;
-    doc.set("event.kind", "event")?;
-    doc.append("event.type", "info");
-    doc.append("event.category", "web");
+    doc.set(path!("ecs.version"), ECS_VERSION)?;
+    doc.set(path!("event.kind"), "event")?;
+    doc.append(path!("event.type"), "info");
+    doc.append(path!("event.category"), "web");
     Ok(())
 }
 
@@ -76,39 +76,40 @@ pub(super) fn timestamp(doc: &mut Document<'_>) -> Step {
     };
     match created
         .text()
-        .and_then(|created| time::to_utc(created.plain(doc.bump)))
+        .and_then(|created| time::to_utc_in(created.plain(doc.bump), doc.bump))
     {
-        Some(utc) => {
-            let utc = doc.text(&utc);
-            doc.set("@timestamp", utc)
-        }
+        Some(utc) => doc.set(path!("@timestamp"), Text::literal(utc)),
         None => doc.fault("CreationTime is not a date"),
     }
 }
 
 /// Step 8.
 pub(super) fn user_id(doc: &mut Document<'_>) -> Step {
-    copy_user_id(doc, "UserId")
+    copy_user_id(doc, path!("UserId"))
 }
 
 /// The user's id from a field; newer references skip zero-length text (N08).
-pub(crate) fn copy_user_id(doc: &mut Document<'_>, from: &str) -> Step {
-    if doc.profile.maps_newer_fields && doc.src.get(from).is_some_and(Value::is_void) {
+pub(crate) fn copy_user_id(doc: &mut Document<'_>, from: &Path) -> Step {
+    if doc.profile.maps_newer_fields && doc.src.at(from).is_some_and(Value::is_void) {
         return Ok(());
     }
-    doc.copy_as_text(from, "user.id")
+    doc.copy_as_text(from, path!("user.id"))
 }
 
 /// Step 46. After an error in a profile that aborts, the record stays where it was.
 pub(super) fn put_back_record(doc: &mut Document<'_>, aborted: bool) {
     let record = std::mem::replace(&mut doc.src, Object::new_in(doc.bump));
-    let path = if aborted { RECORD } else { "o365.audit" };
+    let path = if aborted {
+        path!("o365audit")
+    } else {
+        path!("o365.audit")
+    };
     // An envelope may hold anything below `o365`; the record comes first.
     if !aborted && doc.ecs.get("o365").is_some_and(|value| value.object().is_none()) {
         doc.ecs.remove("o365");
     }
     if let Ok((parent, key)) = doc.ecs.parent_of(path, doc.bump) {
-        parent.set(Text::literal(key), Value::Object(record));
+        parent.set(key, Value::Object(record));
     }
 }
 
@@ -116,7 +117,7 @@ pub(super) fn put_back_record(doc: &mut Document<'_>, aborted: bool) {
 pub(super) fn drop_unwanted(doc: &mut Document<'_>) {
     doc.ecs.remove("_conf");
     if doc.profile.java_text_original && !wants_original(doc) {
-        doc.ecs.remove_at("event.original");
+        doc.ecs.remove_at(path!("event.original"));
     }
 }
 
@@ -124,14 +125,14 @@ pub(super) fn drop_unwanted(doc: &mut Document<'_>) {
 pub(super) fn pipeline_error(doc: &mut Document<'_>) {
     let failed = doc
         .ecs
-        .at("error.message")
+        .at(path!("error.message"))
         .is_some_and(|message| !message.is_void());
     let kept = doc.profile.java_text_original;
     if !failed {
         return;
     }
     if !kept {
-        doc.append_unique("tags", KEEP_ORIGINAL);
+        doc.append_unique(path!("tags"), KEEP_ORIGINAL);
     }
-    let _ = doc.set("event.kind", "pipeline_error");
+    let _ = doc.set(path!("event.kind"), "pipeline_error");
 }

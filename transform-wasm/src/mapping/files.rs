@@ -1,29 +1,22 @@
 //! Files: their hashes, paths and sizes (N05).
 
 use crate::document::{Document, Step};
-use crate::json::Value;
-use crate::survey::Survey;
+use crate::json::{Value, path};
 
 /// N05. The sources stay in the record.
 pub(super) fn file_fields(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::FILES) {
-        return Ok(());
-    }
-    doc.copy_if_filled("FileExtension", "file.extension")?;
-    doc.copy_if_filled("Sha1", "file.hash.sha1")?;
-    doc.copy_if_filled("Sha256", "file.hash.sha256")?;
-    doc.copy_if_filled("FilePath", "file.path")?;
-    doc.copy_if_unset("TargetFilePath", "file.path")?;
+    doc.copy_if_filled(path!("FileExtension"), path!("file.extension"))?;
+    doc.copy_if_filled(path!("Sha1"), path!("file.hash.sha1"))?;
+    doc.copy_if_filled(path!("Sha256"), path!("file.hash.sha256"))?;
+    doc.copy_if_filled(path!("FilePath"), path!("file.path"))?;
+    doc.copy_if_unset(path!("TargetFilePath"), path!("file.path"))?;
     file_size(doc)?;
-    doc.copy_if_filled("Application", "process.name")?;
-    doc.copy_if_filled("OriginatingDomain", "url.domain")
+    doc.copy_if_filled(path!("Application"), path!("process.name"))?;
+    doc.copy_if_filled(path!("OriginatingDomain"), path!("url.domain"))
 }
 
 /// `file.size` is a number in the index: what is no whole number is left out.
 pub(crate) fn file_size(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::FILES) {
-        return Ok(());
-    }
     for key in ["FileSizeBytes", "FileSize"] {
         let size = match doc.src.get(key) {
             Some(Value::Number(number)) => Some(*number),
@@ -32,7 +25,7 @@ pub(crate) fn file_size(doc: &mut Document<'_>) -> Step {
         };
         if let Some(size) = size.and_then(whole_number) {
             let size = doc.number(size);
-            doc.set_if_unset("file.size", size)?;
+            doc.set_if_unset(path!("file.size"), size)?;
         }
     }
     Ok(())

@@ -37,7 +37,7 @@ fn write_value(value: &Value<'_>, text: &mut String) {
         Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
         Value::Number(number) => text.push_str(number::to_text(number, &Bump::new())),
         Value::Text(value) => text.push_str(&value.decoded()),
-        Value::Verbatim(value) => text.push_str(value),
+        Value::Verbatim(value) => text.push_str(value.text()),
         Value::List(members) => {
             text.push('[');
             for (at, member) in members.iter().enumerate() {

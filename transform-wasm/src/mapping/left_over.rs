@@ -3,27 +3,27 @@
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, number, parse};
-use crate::survey::Survey;
+use crate::json::{Path, Text, Value, number, parse, path};
 use crate::time;
 use crate::workload::alerts::without_local_query_times;
 
 /// Identifiers that travel as numbers and are indexed as keywords: newer references spell them as text from
 /// the start (N03, §7.3).
-const NUMERIC_KEYWORDS: [&str; 13] = [
-    "RecordType",
-    "ActorYammerUserId",
-    "TargetYammerUserId",
-    "YammerNetworkId",
-    "Version",
-    "InternalLogonType",
-    "LogonType",
-    "RunningTime",
-    "FileSize",
-    "UserType",
-    "AzureActiveDirectoryEventType",
-    "ListBaseType",
-    "SecurityComplianceCenterEventType",
+const NUMERIC_KEYWORDS: [&Path; 14] = [
+    path!("RecordType"),
+    path!("ActorYammerUserId"),
+    path!("TargetYammerUserId"),
+    path!("YammerNetworkId"),
+    path!("Version"),
+    path!("InternalLogonType"),
+    path!("LogonType"),
+    path!("RunningTime"),
+    path!("FileSize"),
+    path!("UserType"),
+    path!("AzureActiveDirectoryEventType"),
+    path!("ListBaseType"),
+    path!("SecurityComplianceCenterEventType"),
+    path!("ErrorNumber"),
 ];
 
 /// N03.
@@ -31,9 +31,9 @@ pub(super) fn numbers_to_text_early(doc: &mut Document<'_>) -> Step {
     if doc.profile.converts_numbers_late {
         return Ok(());
     }
-    for key in NUMERIC_KEYWORDS.into_iter().chain(["ErrorNumber"]) {
+    for key in NUMERIC_KEYWORDS {
         let bump = doc.bump;
-        let Some(value) = doc.src.get_mut(key) else {
+        let Some(value) = doc.src.at_mut(key) else {
             continue;
         };
         match value {
@@ -183,16 +183,13 @@ pub(super) fn parse_actions(doc: &mut Document<'_>) {
 
 /// N22.
 pub(super) fn dates(doc: &mut Document<'_>) -> Step {
-    if !doc.survey.has(Survey::DATES) {
-        return Ok(());
-    }
     for path in [
-        "EndTimeUtc",
-        "LastUpdateTimeUtc",
-        "StartTimeUtc",
-        "StartTime",
-        "FilteringDate",
-        "RescanResult.Timestamp",
+        path!("EndTimeUtc"),
+        path!("LastUpdateTimeUtc"),
+        path!("StartTimeUtc"),
+        path!("StartTime"),
+        path!("FilteringDate"),
+        path!("RescanResult.Timestamp"),
     ] {
         let bump = doc.bump;
         let Some(date) = doc.src.at_mut(path).filter(|date| !date.is_void()) else {
@@ -239,9 +236,9 @@ pub(super) fn platform(doc: &mut Document<'_>) -> Step {
     let platform = name.map_or(platform, Text::literal);
     let lower = platform.to_lowercase(doc.bump).plain(doc.bump);
     if let Some((_, system)) = SYSTEMS.iter().find(|(part, _)| lower.contains(part)) {
-        doc.set("host.os.type", *system)?;
+        doc.set(path!("host.os.type"), *system)?;
     }
-    doc.set("host.os.platform", platform)
+    doc.set(path!("host.os.platform"), platform)
 }
 
 /// Step 19.

@@ -21,6 +21,7 @@ pub(crate) use users::split_address;
 
 use crate::document::{Document, Step};
 use crate::extensions;
+use crate::json::path;
 use crate::record_type;
 use crate::workload;
 
@@ -36,18 +37,18 @@ pub(crate) fn run(doc: &mut Document<'_>) -> Step {
         files::file_fields(doc)?;
         left_over::parse_actions(doc);
     }
-    doc.move_field("Id", "event.id")?;
+    doc.move_field(path!("Id"), path!("event.id"))?;
     left_over::list_base_type(doc);
 
     // 7-14: the fields with a direct counterpart.
     addresses::choose_client(doc)?;
     envelope::user_id(doc)?;
-    doc.move_field("Workload", "event.provider")?;
-    doc.move_field("Operation", "event.action")?;
-    doc.move_field("OrganizationId", "organization.id")?;
+    doc.move_field(path!("Workload"), path!("event.provider"))?;
+    doc.move_field(path!("Operation"), path!("event.action"))?;
+    doc.move_field(path!("OrganizationId"), path!("organization.id"))?;
     left_over::parse_in_place(doc, "AdditionalInfo");
     left_over::parse_in_place(doc, "OperationProperties");
-    doc.move_field("UserAgent", "user_agent.original")?;
+    doc.move_field(path!("UserAgent"), path!("user_agent.original"))?;
     record_type::event_code(doc)?;
     outcome::event_outcome(doc)?;
 
@@ -76,7 +77,10 @@ pub(crate) fn run(doc: &mut Document<'_>) -> Step {
 
     // 37-45: what is put together from the rest.
     related::addresses_and_users(doc);
-    doc.move_field("ExtendedProperties.UserAgent", "user_agent.original")?;
+    doc.move_field(
+        path!("ExtendedProperties.UserAgent"),
+        path!("user_agent.original"),
+    )?;
     tenant::organization_and_host(doc)?;
     if doc.profile.maps_newer_fields {
         email::of_mail_fields(doc);
@@ -107,9 +111,12 @@ pub(crate) fn finish(doc: &mut Document<'_>, aborted: bool) {
     if !aborted {
         envelope::drop_unwanted(doc);
     }
-    if doc.profile.prunes_empties {
-        doc.ecs.prune();
+    if doc.ecs.at(path!("error.message")).is_some() {
+        // What is empty is not written anyway; only here somebody looks before that.
+        if doc.profile.prunes_empties {
+            doc.ecs.prune();
+        }
+        envelope::pipeline_error(doc);
     }
-    envelope::pipeline_error(doc);
     doc.ecs.bring_to_front("@timestamp");
 }

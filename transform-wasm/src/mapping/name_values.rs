@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Object, Text, Value};
+use crate::json::{Key, Object, Path, Text, Value, path};
 
 const RAW: &str = "_raw";
 
@@ -25,13 +25,29 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                 };
                 let name = name_of(member, doc.options.extensions).and_then(|name| name.to_text(bump));
                 if let (Some(name), Some(value)) = (name, member.present("Value")) {
-                    fields.push((name, value.clone()));
+                    fields.push((Key::from(name), value.clone()));
                 }
             }
             if !(misfits && doc.profile.aborts_on_error) {
                 let object = Object::from_fields(fields);
                 let members = std::mem::replace(value, Value::Object(object));
-                if doc.options.extensions {
+                let complete =
+                    value.object().map_or(0, Object::len) == members.list().unwrap_or_default().len();
+                let place = if key == "Parameters" {
+                    PARAMETERS
+                } else {
+                    EXTENDED_PROPERTIES
+                };
+                if doc.options.extensions && complete {
+                    // Every member has become a field of its own.
+                    let names = value.object().into_iter().flat_map(Object::iter);
+                    let names = Vec::from_iter_in(names.map(|(name, _)| Value::Text(name)), bump);
+                    Names {
+                        names,
+                        repeated: Object::new_in(bump),
+                    }
+                    .keep(doc, &place)?;
+                } else if doc.options.extensions {
                     let entries = members
                         .list()
                         .unwrap_or_default()
@@ -43,11 +59,6 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                         });
                     let entries = Vec::from_iter_in(entries, bump);
                     let names = Names::of(bump, &entries, Option::<&Value<'_>>::cloned);
-                    let place = if key == "Parameters" {
-                        PARAMETERS
-                    } else {
-                        EXTENDED_PROPERTIES
-                    };
                     names.keep(doc, &place)?;
                 }
             }
@@ -77,21 +88,21 @@ fn name_of<'o, 'a>(member: &'o Object<'a>, extensions: bool) -> Option<&'o Value
 
 /// Where X15 keeps what the object of a list of names and values cannot.
 struct Place {
-    names: &'static str,
-    multi: &'static str,
+    names: &'static Path,
+    multi: &'static Path,
 }
 
 const PARAMETERS: Place = Place {
-    names: "o365.ext.parameter_names",
-    multi: "o365.ext.multi.Parameters",
+    names: path!("o365.ext.parameter_names"),
+    multi: path!("o365.ext.multi.Parameters"),
 };
 const EXTENDED_PROPERTIES: Place = Place {
-    names: "o365.ext.extended_property_names",
-    multi: "o365.ext.multi.ExtendedProperties",
+    names: path!("o365.ext.extended_property_names"),
+    multi: path!("o365.ext.multi.ExtendedProperties"),
 };
 const MODIFIED_PROPERTIES: Place = Place {
-    names: "o365.ext.modified_property_names",
-    multi: "o365.ext.multi.ModifiedProperties",
+    names: path!("o365.ext.modified_property_names"),
+    multi: path!("o365.ext.multi.ModifiedProperties"),
 };
 
 /// X15: the names of a list, each once and whether or not it has a value, and every value of a name that is repeated.
@@ -107,7 +118,7 @@ impl<'a> Names<'a> {
         entries: &[(Text<'a>, T)],
         value: impl Fn(T) -> Option<Value<'a>>,
     ) -> Self {
-        let names = entries.iter().map(|(name, _)| (*name, Value::Null));
+        let names = entries.iter().map(|(name, _)| (Key::from(*name), Value::Null));
         let unique = Object::from_fields(Vec::from_iter_in(names, bump));
         let mut repeated = Object::new_in(bump);
         if unique.len() < entries.len() && entries.len() <= MAX_MULTI {
@@ -204,7 +215,10 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
         names.keep(doc, &MODIFIED_PROPERTIES)?;
     }
     if !one_sided.is_empty() {
-        doc.set("o365.ext.modified", Value::Object(Object::from_fields(one_sided)))?;
+        doc.set(
+            path!("o365.ext.modified"),
+            Value::Object(Object::from_fields(one_sided)),
+        )?;
     }
     if nameless {
         doc.fault("a member of ModifiedProperties has no Name")
@@ -225,9 +239,9 @@ fn sides<'a>(bump: &'a Bump, change: &Object<'a>) -> Value<'a> {
 }
 
 /// Blanks and dots would make a name something else in the index.
-fn sanitised<'a>(doc: &Document<'a>, name: Text<'a>) -> Text<'a> {
+fn sanitised<'a>(doc: &Document<'a>, name: Text<'a>) -> Key<'a> {
     if !name.wire().contains([' ', '.', '\\']) {
-        return name;
+        return name.into();
     }
-    doc.text(&name.plain(doc.bump).replace([' ', '.'], "_"))
+    doc.text(&name.plain(doc.bump).replace([' ', '.'], "_")).into()
 }

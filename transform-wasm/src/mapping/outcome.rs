@@ -1,7 +1,7 @@
 //! How it ended, and how bad it is.
 
 use crate::document::{Document, Step};
-use crate::json::Value;
+use crate::json::{Value, path};
 
 /// Step 14: `event.outcome` from `ResultStatus`. Everything that is not a known failure counts as success.
 pub(super) fn event_outcome(doc: &mut Document<'_>) -> Step {
@@ -21,7 +21,7 @@ pub(super) fn event_outcome(doc: &mut Document<'_>) -> Step {
             "success"
         }
     };
-    doc.set("event.outcome", outcome)
+    doc.set(path!("event.outcome"), outcome)
 }
 
 /// Step 20. Real records capitalise their severity, so the reference never sees it.
@@ -30,7 +30,7 @@ pub(super) fn event_severity(doc: &mut Document<'_>) -> Step {
         return Ok(());
     };
     match SEVERITIES.iter().find(|(name, _)| severity.is(name)) {
-        Some((_, level)) => doc.set("event.severity", Value::Number(level)),
+        Some((_, level)) => doc.set(path!("event.severity"), Value::Number(level)),
         None => Ok(()),
     }
 }

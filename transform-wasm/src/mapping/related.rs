@@ -2,66 +2,76 @@
 
 use super::users::split_address;
 use crate::document::Document;
-use crate::json::Value;
+use crate::json::{Value, path};
 
 /// Step 37.
 pub(super) fn addresses_and_users(doc: &mut Document<'_>) {
-    for path in ["client.ip", "server.ip"] {
+    for path in [path!("client.ip"), path!("server.ip")] {
         if let Some(address) = doc.ecs_text(path) {
-            doc.append_unique("related.ip", address);
+            doc.append_unique(path!("related.ip"), address);
         }
     }
-    for path in ["user.name", "user.target.name", "file.owner"] {
+    for path in [path!("user.name"), path!("user.target.name"), path!("file.owner")] {
         if let Some(user) = doc.ecs.at(path).and_then(|user| user.to_text(doc.bump)) {
-            doc.append_unique("related.user", user);
+            doc.append_unique(path!("related.user"), user);
         }
     }
     if let Some(user) = doc
         .src
-        .at("Parameters.User")
+        .at(path!("Parameters.User"))
         .and_then(|user| user.to_text(doc.bump))
     {
-        doc.append_unique("related.user", user);
+        doc.append_unique(path!("related.user"), user);
     }
 }
 
 /// N29 to N31.
 pub(super) fn everything_else(doc: &mut Document<'_>) {
-    for path in ["user.id", "user.target.id", "user.target.email", "user.email"] {
-        doc.collect_ecs(path, "related.user");
+    for path in [
+        path!("user.id"),
+        path!("user.target.id"),
+        path!("user.target.email"),
+        path!("user.email"),
+    ] {
+        doc.collect_ecs(path, path!("related.user"));
     }
     for path in [
-        "host.name",
-        "host.hostname",
-        "user.domain",
-        "user.target.domain",
-        "source.domain",
-        "destination.domain",
-        "url.domain",
-        "server.domain",
-        "client.domain",
+        path!("host.name"),
+        path!("host.hostname"),
+        path!("user.domain"),
+        path!("user.target.domain"),
+        path!("source.domain"),
+        path!("destination.domain"),
+        path!("url.domain"),
+        path!("server.domain"),
+        path!("client.domain"),
     ] {
-        doc.collect_ecs(path, "related.hosts");
+        doc.collect_ecs(path, path!("related.hosts"));
     }
     for path in [
-        "file.hash.md5",
-        "file.hash.sha1",
-        "file.hash.sha256",
-        "file.hash.sha512",
+        path!("file.hash.md5"),
+        path!("file.hash.sha1"),
+        path!("file.hash.sha256"),
+        path!("file.hash.sha512"),
     ] {
-        doc.collect_ecs(path, "related.hash");
+        doc.collect_ecs(path, path!("related.hash"));
     }
 }
 
 /// Step 45; newer references have N24 instead.
 pub(super) fn users_in_data(doc: &mut Document<'_>) {
-    for path in ["Data.f3u", "Data.suid", "Data.tsd", "Data.trc"] {
+    for path in [
+        path!("Data.f3u"),
+        path!("Data.suid"),
+        path!("Data.tsd"),
+        path!("Data.trc"),
+    ] {
         let Some(user) = doc.src.at(path).and_then(Value::text) else {
             continue;
         };
         let plain = user.plain(doc.bump);
         if split_address(plain).is_some() && plain.chars().nth(2).is_some() {
-            doc.append_unique("related.user", user);
+            doc.append_unique(path!("related.user"), user);
         }
     }
 }

@@ -1,31 +1,36 @@
 //! The tenant as organization and host.
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 
 /// Steps 39 to 42.
 pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
-    match doc.ecs.at("organization.id") {
+    match doc.ecs.at(path!("organization.id")) {
         Some(Value::Text(id)) => {
             let id = id.to_lowercase(doc.bump);
-            doc.set("organization.id", id)?;
+            doc.set(path!("organization.id"), id)?;
         }
         None | Some(Value::Null) => {}
         // Newer references ignore it (N17).
         Some(_) if doc.profile.maps_newer_fields => {}
         Some(_) => doc.fault("OrganizationId is not text")?,
     }
-    if let Some(id) = doc.ecs.at("organization.id").filter(|id| !id.is_null()).cloned() {
-        doc.set("host.id", id)?;
+    if let Some(id) = doc
+        .ecs
+        .at(path!("organization.id"))
+        .filter(|id| !id.is_null())
+        .cloned()
+    {
+        doc.set(path!("host.id"), id)?;
     }
     let name = doc
-        .ecs_text("organization.id")
+        .ecs_text(path!("organization.id"))
         .and_then(|id| tenant_name(doc, id));
     if let Some(name) = name {
-        doc.set("organization.name", name)?;
+        doc.set(path!("organization.name"), name)?;
         // Newer references prefer the device for the host (N18).
         if !doc.profile.maps_newer_fields {
-            doc.set("host.name", name)?;
+            doc.set(path!("host.name"), name)?;
         }
     }
     if doc.profile.maps_newer_fields
@@ -35,19 +40,19 @@ pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
             .filter(|name| !name.is_void() && !name.holds_object())
             .cloned()
     {
-        doc.set_if_unset("host.name", device)?;
+        doc.set_if_unset(path!("host.name"), device)?;
     }
-    for path in ["organization.name", "user.domain"] {
+    for path in [path!("organization.name"), path!("user.domain")] {
         if let Some(name) = doc.ecs.at(path).filter(|name| !name.is_null()).cloned() {
-            doc.set_if_unset("host.name", name)?;
+            doc.set_if_unset(path!("host.name"), name)?;
         }
     }
     // N19.
     if doc.profile.maps_newer_fields
-        && !doc.has("event.provider")
+        && !doc.has(path!("event.provider"))
         && doc.src.get("UserType").is_some_and(|kind| !kind.is_void())
     {
-        doc.copy_as_text("UserType", "event.provider")?;
+        doc.copy_as_text(path!("UserType"), path!("event.provider"))?;
     }
     Ok(())
 }
@@ -55,7 +60,7 @@ pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
 /// The configured name of a tenant: the event's own configuration first, then the mapper's, then the batch's.
 fn tenant_name<'a>(doc: &Document<'a>, id: Text<'a>) -> Option<Text<'a>> {
     let id = id.plain(doc.bump);
-    let tenants = doc.ecs.at("_conf.tenants").and_then(Value::object);
+    let tenants = doc.ecs.at(path!("_conf.tenants")).and_then(Value::object);
     if let Some(name) = tenants.and_then(|tenants| tenants.text(id)) {
         return Some(name);
     }

@@ -1,27 +1,32 @@
 //! A user id that is an address names the user and the domain, too (§4.3).
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Path, Text, Value, path};
 
-const USERS: [[&str; 4]; 4] = [
-    ["user.id", "user.email", "user.name", "user.domain"],
+const USERS: [[&Path; 4]; 4] = [
     [
-        "user.target.id",
-        "user.target.email",
-        "user.target.name",
-        "user.target.domain",
+        path!("user.id"),
+        path!("user.email"),
+        path!("user.name"),
+        path!("user.domain"),
     ],
     [
-        "source.user.id",
-        "source.user.email",
-        "source.user.name",
-        "source.user.domain",
+        path!("user.target.id"),
+        path!("user.target.email"),
+        path!("user.target.name"),
+        path!("user.target.domain"),
     ],
     [
-        "destination.user.id",
-        "destination.user.email",
-        "destination.user.name",
-        "destination.user.domain",
+        path!("source.user.id"),
+        path!("source.user.email"),
+        path!("source.user.name"),
+        path!("source.user.domain"),
+    ],
+    [
+        path!("destination.user.id"),
+        path!("destination.user.email"),
+        path!("destination.user.name"),
+        path!("destination.user.domain"),
     ],
 ];
 

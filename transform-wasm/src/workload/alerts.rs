@@ -7,7 +7,7 @@
 //! | `EntityType`, `AlertEntityId`, `AlertLinks` | `rule.ruleset`, `rule.description`, `rule.reference` |
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, parse};
+use crate::json::{Text, Value, parse, path};
 use crate::mapping::is_ip;
 use crate::time;
 
@@ -17,17 +17,17 @@ pub(super) fn alert(doc: &mut Document<'_>) -> Step {
         if doc.src.get("Name").is_none() {
             doc.fault("Name is missing")?;
         }
-        doc.copy_field("Name", "message")?;
+        doc.copy_field(path!("Name"), path!("message"))?;
     } else {
-        doc.move_field("Comments", "message")?;
+        doc.move_field(path!("Comments"), path!("message"))?;
     }
-    doc.move_field("Name", "rule.name")?;
-    doc.move_field("PolicyId", "rule.id")?;
-    doc.move_field("Category", "rule.category")?;
-    doc.move_field("EntityType", "rule.ruleset")?;
-    doc.move_field("AlertEntityId", "rule.description")?;
-    doc.move_field("AlertLinks", "rule.reference")?;
-    doc.set("event.kind", "alert")
+    doc.move_field(path!("Name"), path!("rule.name"))?;
+    doc.move_field(path!("PolicyId"), path!("rule.id"))?;
+    doc.move_field(path!("Category"), path!("rule.category"))?;
+    doc.move_field(path!("EntityType"), path!("rule.ruleset"))?;
+    doc.move_field(path!("AlertEntityId"), path!("rule.description"))?;
+    doc.move_field(path!("AlertLinks"), path!("rule.reference"))?;
+    doc.set(path!("event.kind"), "alert")
 }
 
 /// The keys of `Data` that are fields of their own.
@@ -82,11 +82,11 @@ pub(crate) fn data(doc: &mut Document<'_>) -> Step {
     }
     doc.src.set(Text::literal(KEY), Value::Object(fields));
 
-    match doc.src.at("Data.sip") {
+    match doc.src.at(path!("Data.sip")) {
         None => {}
         Some(Value::Text(sip)) if is_ip(sip.wire()) => {}
         Some(_) if newer => {
-            doc.src.remove_at("Data.sip");
+            doc.src.remove_at(path!("Data.sip"));
         }
         Some(_) => doc.fault("Data.sip is not an address")?,
     }

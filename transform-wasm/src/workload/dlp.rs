@@ -11,7 +11,7 @@
 //! | `PolicyId`, `PolicyName`, `PolicyDetails[].Rules[]` | `rule.*`, `event.severity`, `event.outcome` |
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 use crate::mapping::SEVERITIES;
 use crate::record_type;
 use crate::time;
@@ -21,22 +21,22 @@ pub(super) fn policy_match(doc: &mut Document<'_>) -> Step {
     if doc.profile.maps_newer_fields && doc.record_type == Some(record_type::COMPLIANCE_DLP_EXCHANGE) {
         describe_mail(doc)?;
     }
-    doc.set("event.kind", "alert")?;
+    doc.set(path!("event.kind"), "alert")?;
     doc.classify(&["file"], &["access"]);
-    if !doc.has("user.id") {
-        doc.move_field("SharePointMetaData.From", "user.id")?;
+    if !doc.has(path!("user.id")) {
+        doc.move_field(path!("SharePointMetaData.From"), path!("user.id"))?;
     }
-    doc.move_field("SharePointMetaData.FileName", "file.name")?;
-    doc.move_field("SharePointMetaData.FilePathUrl", "url.original")?;
-    doc.move_field("SharePointMetaData.UniqueId", "file.inode")?;
-    doc.move_field("SharePointMetaData.UniqueID", "file.inode")?;
-    doc.move_field("SharePointMetaData.FileOwner", "file.owner")?;
-    doc.move_field("ExchangeMetaData.From", "source.user.email")?;
+    doc.move_field(path!("SharePointMetaData.FileName"), path!("file.name"))?;
+    doc.move_field(path!("SharePointMetaData.FilePathUrl"), path!("url.original"))?;
+    doc.move_field(path!("SharePointMetaData.UniqueId"), path!("file.inode"))?;
+    doc.move_field(path!("SharePointMetaData.UniqueID"), path!("file.inode"))?;
+    doc.move_field(path!("SharePointMetaData.FileOwner"), path!("file.owner"))?;
+    doc.move_field(path!("ExchangeMetaData.From"), path!("source.user.email"))?;
     if !doc.profile.maps_newer_fields {
-        doc.move_field("ExchangeMetaData.Subject", "message")?;
+        doc.move_field(path!("ExchangeMetaData.Subject"), path!("message"))?;
     }
-    doc.move_field("PolicyId", "rule.id")?;
-    doc.move_field("PolicyName", "rule.name")?;
+    doc.move_field(path!("PolicyId"), path!("rule.id"))?;
+    doc.move_field(path!("PolicyName"), path!("rule.name"))?;
     modification_time(doc)?;
     recipients(doc)?;
     if let Some(reason) = doc.src.text("ExceptionInfo") {
@@ -50,23 +50,26 @@ pub(super) fn policy_match(doc: &mut Document<'_>) -> Step {
 /// N14: what the alert says instead of the bare subject.
 fn describe_mail(doc: &mut Document<'_>) -> Step {
     let plain = |text: Option<Text<'_>>| text.map_or(String::new(), |text| text.decoded().into_owned());
-    let operation = plain(doc.ecs_text("event.action"));
-    let user = plain(doc.ecs_text("user.id"));
-    let subject = doc.src.at("ExchangeMetaData.Subject").and_then(Value::text);
-    let subject = plain(subject.or_else(|| doc.ecs_text("email.subject")));
+    let operation = plain(doc.ecs_text(path!("event.action")));
+    let user = plain(doc.ecs_text(path!("user.id")));
+    let subject = doc
+        .src
+        .at(path!("ExchangeMetaData.Subject"))
+        .and_then(Value::text);
+    let subject = plain(subject.or_else(|| doc.ecs_text(path!("email.subject"))));
     let message = if operation.is_empty() && user.is_empty() && subject.is_empty() {
         "Office365 Alert".to_owned()
     } else {
         format!("Office365 Alert: {operation} detected in email sent by {user} with subject '{subject}'")
     };
     let message = doc.text(&message);
-    doc.set("message", message)
+    doc.set(path!("message"), message)
 }
 
 fn modification_time(doc: &mut Document<'_>) -> Step {
     let Some(modified) = doc
         .src
-        .at("SharePointMetaData.LastModifiedTime")
+        .at(path!("SharePointMetaData.LastModifiedTime"))
         .filter(|value| !value.is_null())
     else {
         return Ok(());
@@ -77,7 +80,7 @@ fn modification_time(doc: &mut Document<'_>) -> Step {
     {
         Some(utc) => {
             let utc = doc.text(&utc);
-            doc.set("file.mtime", utc)
+            doc.set(path!("file.mtime"), utc)
         }
         None => doc.fault("SharePointMetaData.LastModifiedTime is not a date"),
     }
@@ -98,7 +101,7 @@ fn recipients(doc: &mut Document<'_>) -> Step {
             _ => {}
         }
     }
-    doc.set("destination.user.email", Value::List(recipients))
+    doc.set(path!("destination.user.email"), Value::List(recipients))
 }
 
 /// The rules that matched: which, how grave, and whether the access went through.
@@ -134,16 +137,19 @@ pub(crate) fn policies(doc: &mut Document<'_>) -> Step {
     if unrated {
         doc.fault("a rule has no Severity")?;
     }
-    if doc.profile.aborts_on_error && !ids.is_empty() && (doc.has("rule.id") || doc.has("rule.name")) {
+    if doc.profile.aborts_on_error
+        && !ids.is_empty()
+        && (doc.has(path!("rule.id")) || doc.has(path!("rule.name")))
+    {
         doc.fault("PolicyId beside rules in PolicyDetails")?;
     }
-    for (path, mut found) in [("rule.id", ids), ("rule.name", names)] {
+    for (path, mut found) in [(path!("rule.id"), ids), (path!("rule.name"), names)] {
         if let Some(list) = doc.list_at(path) {
             list.append(&mut found);
         }
     }
     let highest = doc.number(highest);
-    doc.set("event.severity", highest)?;
+    doc.set(path!("event.severity"), highest)?;
 
     let excepted = doc
         .src
@@ -172,7 +178,7 @@ pub(crate) fn policies(doc: &mut Document<'_>) -> Step {
     } else {
         "failure"
     };
-    doc.set("event.outcome", outcome)
+    doc.set(path!("event.outcome"), outcome)
 }
 
 /// Informational 1 to high 4; other severities count as 0.

@@ -5,20 +5,21 @@
 //! | directory | `ObjectId` | `user.target.id` (a copy, whatever kind of object it is) |
 
 use crate::document::{Document, Step};
+use crate::json::path;
 
 /// §3.3.
 pub(super) fn directory(doc: &mut Document<'_>) -> Step {
     if doc.src.get("ObjectId").is_none() {
         doc.fault("ObjectId is missing")?;
     }
-    doc.copy_field("ObjectId", "user.target.id")?;
+    doc.copy_field(path!("ObjectId"), path!("user.target.id"))?;
     let (action, kind) = match doc.action() {
         "Add user." => ("added-user-account", "creation"),
         "Update user." => ("modified-user-account", "change"),
         "Delete user." => ("deleted-user-account", "deletion"),
         _ => return Ok(()),
     };
-    doc.set("event.action", action)?;
+    doc.set(path!("event.action"), action)?;
     doc.classify(&["iam"], &["user", kind]);
     Ok(())
 }

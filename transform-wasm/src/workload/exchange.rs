@@ -12,30 +12,30 @@
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 use crate::mapping::{SERVER, copy_user_id};
 use crate::record_type;
 
 /// §3.1: a cmdlet.
 pub(super) fn admin(doc: &mut Document<'_>) -> Step {
-    doc.move_field("OrganizationName", "organization.name")?;
-    doc.move_field("OriginatingServer", SERVER)
+    doc.move_field(path!("OrganizationName"), path!("organization.name"))?;
+    doc.move_field(path!("OriginatingServer"), SERVER)
 }
 
 /// §3.2: something done to one item of a mailbox.
 pub(super) fn item(doc: &mut Document<'_>) -> Step {
     if doc.profile.maps_newer_fields {
-        doc.append("event.category", "email");
+        doc.append(path!("event.category"), "email");
     }
-    doc.move_field("MailboxOwnerUPN", "user.email")?;
-    if !doc.has("user.id") {
-        copy_user_id(doc, "LogonUserSid")?;
+    doc.move_field(path!("MailboxOwnerUPN"), path!("user.email"))?;
+    if !doc.has(path!("user.id")) {
+        copy_user_id(doc, path!("LogonUserSid"))?;
     }
-    doc.move_field("LogonUserDisplayName", "user.full_name")?;
-    doc.move_field("OrganizationName", "organization.name")?;
-    doc.move_field("OriginatingServer", SERVER)?;
-    doc.move_field("ClientIPAddress", "client._temp")?;
-    doc.move_field("ClientProcessName", "process.name")
+    doc.move_field(path!("LogonUserDisplayName"), path!("user.full_name"))?;
+    doc.move_field(path!("OrganizationName"), path!("organization.name"))?;
+    doc.move_field(path!("OriginatingServer"), SERVER)?;
+    doc.move_field(path!("ClientIPAddress"), path!("client._temp"))?;
+    doc.move_field(path!("ClientProcessName"), path!("process.name"))
 }
 
 /// N28: a bundle of accesses to a mailbox; and, for any record, what detected the threats in its entities.

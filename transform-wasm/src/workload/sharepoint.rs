@@ -8,13 +8,14 @@
 //! | `SourceFileExtension` | `file.extension` |
 
 use crate::document::{Document, Step};
+use crate::json::path;
 
 /// §3.5, fields: record types of file and of sharing operations.
 pub(super) fn fields(doc: &mut Document<'_>) -> Step {
-    doc.move_field("ObjectId", "url.original")?;
-    doc.move_field("SourceRelativeUrl", "file.directory")?;
-    doc.move_field("SourceFileName", "file.name")?;
-    doc.move_field("SourceFileExtension", "file.extension")
+    doc.move_field(path!("ObjectId"), path!("url.original"))?;
+    doc.move_field(path!("SourceRelativeUrl"), path!("file.directory"))?;
+    doc.move_field(path!("SourceFileName"), path!("file.name"))?;
+    doc.move_field(path!("SourceFileExtension"), path!("file.extension"))
 }
 
 /// §3.5, actions: every record type.

@@ -7,27 +7,27 @@
 //! | `ObjectId` | `user.target.id`, for the deletion of a user |
 
 use crate::document::{Document, Step};
-use crate::json::Value;
+use crate::json::{Value, path};
 
 /// §3.9.
 pub(super) fn activity(doc: &mut Document<'_>) -> Step {
     match doc.action() {
         "TeamCreated" => {
-            doc.set("event.action", "added-group-account-to")?;
+            doc.set(path!("event.action"), "added-group-account-to")?;
             doc.classify(&["iam"], &["group", "creation"]);
         }
         "MemberAdded" => {
-            doc.set("event.action", "added-users-to-group")?;
+            doc.set(path!("event.action"), "added-users-to-group")?;
             doc.classify(&["iam"], &["group", "change"]);
         }
         "Delete user." => {
-            doc.set("event.action", "deleted-user-account")?;
+            doc.set(path!("event.action"), "deleted-user-account")?;
             doc.classify(&["iam"], &["user", "deletion"]);
-            doc.move_field("ObjectId", "user.target.id")?;
+            doc.move_field(path!("ObjectId"), path!("user.target.id"))?;
         }
         _ => {}
     }
-    doc.move_field("TeamName", "group.name")?;
+    doc.move_field(path!("TeamName"), path!("group.name"))?;
     let Some(members) = doc.src.get("Members").and_then(Value::list) else {
         return Ok(());
     };
@@ -39,7 +39,7 @@ pub(super) fn activity(doc: &mut Document<'_>) -> Step {
             names.push(name.clone());
         }
     }
-    if let Some(related) = doc.list_at("related.user") {
+    if let Some(related) = doc.list_at(path!("related.user")) {
         related.append(&mut names);
     }
     if nameless {

@@ -9,19 +9,20 @@
 //! | `TargetUserId`, `TargetYammerUserId` | `destination.user.email`, `destination.user.id` |
 
 use crate::document::{Document, Step};
+use crate::json::path;
 use crate::mapping::copy_user_id;
 
 /// §3.8.
 pub(super) fn activity(doc: &mut Document<'_>) -> Step {
-    doc.move_field("ActorUserId", "user.email")?;
-    if !doc.has("user.id") {
-        copy_user_id(doc, "ActorYammerUserId")?;
+    doc.move_field(path!("ActorUserId"), path!("user.email"))?;
+    if !doc.has(path!("user.id")) {
+        copy_user_id(doc, path!("ActorYammerUserId"))?;
     }
-    doc.move_field("FileId", "file.inode")?;
-    doc.move_field("FileName", "file.name")?;
-    doc.move_field("GroupName", "group.name")?;
-    doc.move_field("TargetUserId", "destination.user.email")?;
-    doc.move_field("TargetYammerUserId", "destination.user.id")?;
+    doc.move_field(path!("FileId"), path!("file.inode"))?;
+    doc.move_field(path!("FileName"), path!("file.name"))?;
+    doc.move_field(path!("GroupName"), path!("group.name"))?;
+    doc.move_field(path!("TargetUserId"), path!("destination.user.email"))?;
+    doc.move_field(path!("TargetYammerUserId"), path!("destination.user.id"))?;
     let (categories, types): (&[&str], &[&str]) = match doc.action() {
         "NetworkConfigurationUpdated"
         | "SoftDeleteSettingsUpdated"

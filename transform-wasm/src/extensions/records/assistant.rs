@@ -2,28 +2,28 @@
 
 use super::super::exchange::members;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 
 /// What a person asked an assistant, and what it read to answer.
 pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
     if doc.overrides() {
-        doc.copy_if_filled("CopilotEventData.AppHost", "cloud.service.name")?;
+        doc.copy_if_filled(path!("CopilotEventData.AppHost"), path!("cloud.service.name"))?;
     }
     // `ffff:10.1.2.3`: neither an address nor a host. The raw text is kept.
     let junk = |domain: Text<'_>| domain.wire().contains(':');
-    if doc.overrides() && doc.ecs_text("client.domain").is_some_and(junk) {
-        doc.ecs.remove_at("client.domain");
+    if doc.overrides() && doc.ecs_text(path!("client.domain")).is_some_and(junk) {
+        doc.ecs.remove_at(path!("client.domain"));
     }
-    if !doc.has("source.ip") {
-        doc.copy_if_filled("ClientRegion", "source.geo.country_iso_code")?;
+    if !doc.has(path!("source.ip")) {
+        doc.copy_if_filled(path!("ClientRegion"), path!("source.geo.country_iso_code"))?;
     }
     for (from, to) in [
-        ("ModelName", "gen_ai.request.model"),
-        ("ModelProviderName", "gen_ai.provider.name"),
+        ("ModelName", path!("gen_ai.request.model")),
+        ("ModelProviderName", path!("gen_ai.provider.name")),
     ] {
         for list in [
-            "ModelTransparencyDetails",
-            "CopilotEventData.ModelTransparencyDetails",
+            path!("ModelTransparencyDetails"),
+            path!("CopilotEventData.ModelTransparencyDetails"),
         ] {
             if let Some(first) = members(doc, list, from).list().and_then(|list| list.first()) {
                 doc.set_if_unset(to, first.clone())?;
@@ -33,7 +33,7 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
     let (mut prompts, mut responses) = (doc.new_list(), doc.new_list());
     for message in doc
         .src
-        .at("CopilotEventData.Messages")
+        .at(path!("CopilotEventData.Messages"))
         .and_then(Value::list)
         .unwrap_or_default()
     {
@@ -48,13 +48,13 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
             responses.push(id.clone());
         }
     }
-    doc.collect(&Value::List(prompts), "o365.ext.ai.prompt_ids");
-    doc.collect(&Value::List(responses), "o365.ext.ai.response_ids");
+    doc.collect(&Value::List(prompts), path!("o365.ext.ai.prompt_ids"));
+    doc.collect(&Value::List(responses), path!("o365.ext.ai.response_ids"));
     for (field, list) in [
-        ("Id", "o365.ext.ai.plugin_ids"),
-        ("Name", "o365.ext.ai.plugin_names"),
+        ("Id", path!("o365.ext.ai.plugin_ids")),
+        ("Name", path!("o365.ext.ai.plugin_names")),
     ] {
-        let plugins = members(doc, "CopilotEventData.AISystemPlugin", field);
+        let plugins = members(doc, path!("CopilotEventData.AISystemPlugin"), field);
         doc.collect(&plugins, list);
     }
     resources(doc)
@@ -71,7 +71,7 @@ fn resources(doc: &mut Document<'_>) -> Step {
     ];
     let accessed = doc
         .src
-        .at("CopilotEventData.AccessedResources")
+        .at(path!("CopilotEventData.AccessedResources"))
         .and_then(Value::list)
         .unwrap_or_default();
     let mut resources = doc.new_list();
@@ -93,12 +93,12 @@ fn resources(doc: &mut Document<'_>) -> Step {
     let (name, url) = (first.text("name"), first.text("url"));
     if resources.len() == 1 {
         if let Some(name) = name {
-            doc.set_if_unset("file.name", name)?;
+            doc.set_if_unset(path!("file.name"), name)?;
         }
         if let Some(url) = url {
-            doc.set_if_unset("url.original", url)?;
+            doc.set_if_unset(path!("url.original"), url)?;
         }
     }
     doc.classify_further(&["file"], &[]);
-    doc.set("o365.ext.ai.resources", Value::List(resources))
+    doc.set(path!("o365.ext.ai.resources"), Value::List(resources))
 }

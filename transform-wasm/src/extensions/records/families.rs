@@ -1,5 +1,7 @@
 //! The record types that are mapped alike, as a table.
 
+use crate::json::{Path, path};
+
 /// Record types that are mapped alike.
 pub(super) struct Family {
     pub(super) record_types: &'static [u32],
@@ -8,9 +10,9 @@ pub(super) struct Family {
     pub(super) categories: &'static [&'static str],
     pub(super) types: &'static [&'static str],
     /// From a field of the record to a field of the document that is not set yet.
-    pub(super) fields: &'static [(&'static str, &'static str)],
+    pub(super) fields: &'static [(&'static Path, &'static Path)],
     /// From a field of the record, or each member of a list there, to a list of the document.
-    pub(super) lists: &'static [(&'static str, &'static str)],
+    pub(super) lists: &'static [(&'static Path, &'static Path)],
 }
 
 const PLAIN: Family = Family {
@@ -22,25 +24,25 @@ const PLAIN: Family = Family {
     lists: &[],
 };
 
-const MAIL_LISTS: &[(&str, &str)] = &[
-    ("P2Sender", "email.from.address"),
-    ("P1Sender", "email.sender.address"),
-    ("Recipients", "email.to.address"),
-    ("Subject", "email.subject"),
-    ("InternetMessageId", "email.message_id"),
-    ("NetworkMessageId", "email.local_id"),
+const MAIL_LISTS: &[(&Path, &Path)] = &[
+    (path!("P2Sender"), path!("email.from.address")),
+    (path!("P1Sender"), path!("email.sender.address")),
+    (path!("Recipients"), path!("email.to.address")),
+    (path!("Subject"), path!("email.subject")),
+    (path!("InternetMessageId"), path!("email.message_id")),
+    (path!("NetworkMessageId"), path!("email.local_id")),
 ];
 
-pub(super) static FAMILIES: &[Family] = &[
+const FAMILIES: &[Family] = &[
     // Threat intelligence: mail, links, files.
     Family {
         record_types: &[28],
         alert: true,
         categories: &["email"],
         fields: &[
-            ("Policy", "rule.name"),
-            ("DetectionMethod", "event.reason"),
-            ("EventDeepLink", "event.url"),
+            (path!("Policy"), path!("rule.name")),
+            (path!("DetectionMethod"), path!("event.reason")),
+            (path!("EventDeepLink"), path!("event.url")),
         ],
         lists: MAIL_LISTS,
         ..PLAIN
@@ -49,7 +51,10 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[41],
         alert: true,
         categories: &["intrusion_detection"],
-        fields: &[("Url", "url.original"), ("URL", "url.original")],
+        fields: &[
+            (path!("Url"), path!("url.original")),
+            (path!("URL"), path!("url.original")),
+        ],
         ..PLAIN
     },
     Family {
@@ -57,12 +62,12 @@ pub(super) static FAMILIES: &[Family] = &[
         alert: true,
         categories: &["malware", "file"],
         fields: &[
-            ("FileData.FileName", "file.name"),
-            ("FileData.FilePath", "file.path"),
-            ("FileData.SHA256", "file.hash.sha256"),
-            ("FileData.MalwareFamily", "threat.software.name"),
-            ("LastModifiedBy", "user.id"),
-            ("EventDeepLink", "event.url"),
+            (path!("FileData.FileName"), path!("file.name")),
+            (path!("FileData.FilePath"), path!("file.path")),
+            (path!("FileData.SHA256"), path!("file.hash.sha256")),
+            (path!("FileData.MalwareFamily"), path!("threat.software.name")),
+            (path!("LastModifiedBy"), path!("user.id")),
+            (path!("EventDeepLink"), path!("event.url")),
         ],
         ..PLAIN
     },
@@ -75,10 +80,10 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[64, 86, 89],
         categories: &["intrusion_detection"],
         fields: &[
-            ("InvestigationId", "rule.id"),
-            ("InvestigationName", "rule.name"),
-            ("DeepLinkUrl", "event.url"),
-            ("DeeplinkURL", "event.url"),
+            (path!("InvestigationId"), path!("rule.id")),
+            (path!("InvestigationName"), path!("rule.name")),
+            (path!("DeepLinkUrl"), path!("event.url")),
+            (path!("DeeplinkURL"), path!("event.url")),
         ],
         ..PLAIN
     },
@@ -87,8 +92,8 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[65],
         categories: &["email"],
         lists: &[
-            ("NetworkMessageId", "email.local_id"),
-            ("ReleaseTo", "email.to.address"),
+            (path!("NetworkMessageId"), path!("email.local_id")),
+            (path!("ReleaseTo"), path!("email.to.address")),
         ],
         ..PLAIN
     },
@@ -96,8 +101,8 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[29],
         categories: &["email"],
         fields: &[
-            ("SubmissionType", "event.reason"),
-            ("RescanResult.RescanVerdict", "rule.name"),
+            (path!("SubmissionType"), path!("event.reason")),
+            (path!("RescanResult.RescanVerdict"), path!("rule.name")),
         ],
         lists: MAIL_LISTS,
         ..PLAIN
@@ -106,7 +111,7 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[51],
         categories: &["email", "iam"],
         types: &["user"],
-        fields: &[("Reason", "event.reason")],
+        fields: &[(path!("Reason"), path!("event.reason"))],
         ..PLAIN
     },
     Family {
@@ -121,20 +126,23 @@ pub(super) static FAMILIES: &[Family] = &[
         categories: &["file"],
         types: &["access"],
         fields: &[
-            ("FilePath", "file.path"),
-            ("FileExtension", "file.extension"),
-            ("Sha1", "file.hash.sha1"),
-            ("Sha256", "file.hash.sha256"),
-            ("EndpointMetaData.FilePath", "file.path"),
-            ("EndpointMetaData.FileExtension", "file.extension"),
-            ("EndpointMetaData.Sha1", "file.hash.sha1"),
-            ("EndpointMetaData.Sha256", "file.hash.sha256"),
-            ("EndpointMetaData.DeviceName", "host.hostname"),
-            ("EndpointMetaData.Application", "process.name"),
-            ("DeviceName", "host.hostname"),
-            ("Application", "process.name"),
-            ("EnforcementMode", "o365.ext.enforcement"),
-            ("EndpointMetaData.EnforcementMode", "o365.ext.enforcement"),
+            (path!("FilePath"), path!("file.path")),
+            (path!("FileExtension"), path!("file.extension")),
+            (path!("Sha1"), path!("file.hash.sha1")),
+            (path!("Sha256"), path!("file.hash.sha256")),
+            (path!("EndpointMetaData.FilePath"), path!("file.path")),
+            (path!("EndpointMetaData.FileExtension"), path!("file.extension")),
+            (path!("EndpointMetaData.Sha1"), path!("file.hash.sha1")),
+            (path!("EndpointMetaData.Sha256"), path!("file.hash.sha256")),
+            (path!("EndpointMetaData.DeviceName"), path!("host.hostname")),
+            (path!("EndpointMetaData.Application"), path!("process.name")),
+            (path!("DeviceName"), path!("host.hostname")),
+            (path!("Application"), path!("process.name")),
+            (path!("EnforcementMode"), path!("o365.ext.enforcement")),
+            (
+                path!("EndpointMetaData.EnforcementMode"),
+                path!("o365.ext.enforcement"),
+            ),
         ],
         ..PLAIN
     },
@@ -144,13 +152,13 @@ pub(super) static FAMILIES: &[Family] = &[
         categories: &["file"],
         fields: &[
             (
-                "SensitivityLabelEventData.SensitivityLabelId",
-                "o365.ext.label.id",
+                path!("SensitivityLabelEventData.SensitivityLabelId"),
+                path!("o365.ext.label.id"),
             ),
-            ("LabelId", "o365.ext.label.id"),
-            ("DeviceName", "host.hostname"),
-            ("ApplicationName", "process.name"),
-            ("ProcessName", "process.name"),
+            (path!("LabelId"), path!("o365.ext.label.id")),
+            (path!("DeviceName"), path!("host.hostname")),
+            (path!("ApplicationName"), path!("process.name")),
+            (path!("ProcessName"), path!("process.name")),
         ],
         ..PLAIN
     },
@@ -159,8 +167,8 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[261, 284, 328, 334, 363, 373],
         types: &["access"],
         fields: &[
-            ("CopilotEventData.ThreadId", "o365.ext.ai.thread_id"),
-            ("CopilotEventData.AppHost", "o365.ext.ai.app_host"),
+            (path!("CopilotEventData.ThreadId"), path!("o365.ext.ai.thread_id")),
+            (path!("CopilotEventData.AppHost"), path!("o365.ext.ai.app_host")),
         ],
         ..PLAIN
     },
@@ -169,7 +177,10 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[294],
         alert: true,
         categories: &["intrusion_detection"],
-        fields: &[("RiskEventType", "event.reason"), ("RiskEventType", "rule.name")],
+        fields: &[
+            (path!("RiskEventType"), path!("event.reason")),
+            (path!("RiskEventType"), path!("rule.name")),
+        ],
         ..PLAIN
     },
     Family {
@@ -188,11 +199,11 @@ pub(super) static FAMILIES: &[Family] = &[
         record_types: &[24, 31, 333],
         types: &["access"],
         fields: &[
-            ("CaseId", "o365.ext.case.id"),
-            ("CaseName", "o365.ext.case.name"),
-            ("Case", "o365.ext.case.name"),
-            ("QueryText", "o365.ext.query"),
-            ("Query", "o365.ext.query"),
+            (path!("CaseId"), path!("o365.ext.case.id")),
+            (path!("CaseName"), path!("o365.ext.case.name")),
+            (path!("Case"), path!("o365.ext.case.name")),
+            (path!("QueryText"), path!("o365.ext.query")),
+            (path!("Query"), path!("o365.ext.query")),
         ],
         ..PLAIN
     },
@@ -218,20 +229,20 @@ pub(super) static FAMILIES: &[Family] = &[
     Family {
         record_types: &[20, 357],
         fields: &[
-            ("ReportName", "o365.ext.object"),
-            ("DashboardName", "o365.ext.object"),
-            ("DatasetName", "o365.ext.object"),
-            ("ArtifactName", "o365.ext.object"),
-            ("ObjectDisplayName", "o365.ext.object"),
+            (path!("ReportName"), path!("o365.ext.object")),
+            (path!("DashboardName"), path!("o365.ext.object")),
+            (path!("DatasetName"), path!("o365.ext.object")),
+            (path!("ArtifactName"), path!("o365.ext.object")),
+            (path!("ObjectDisplayName"), path!("o365.ext.object")),
         ],
         ..PLAIN
     },
     Family {
         record_types: &[25, 57],
         fields: &[
-            ("TeamGuid", "group.id"),
-            ("ChatThreadId", "o365.ext.chat_id"),
-            ("MessageURLs", "o365.ext.urls"),
+            (path!("TeamGuid"), path!("group.id")),
+            (path!("ChatThreadId"), path!("o365.ext.chat_id")),
+            (path!("MessageURLs"), path!("o365.ext.urls")),
         ],
         ..PLAIN
     },
@@ -240,13 +251,38 @@ pub(super) static FAMILIES: &[Family] = &[
         categories: &["web"],
         types: &["access"],
         fields: &[
-            ("URLPath", "url.original"),
-            ("DomainURL", "url.domain"),
-            ("Category", "rule.category"),
+            (path!("URLPath"), path!("url.original")),
+            (path!("DomainURL"), path!("url.domain")),
+            (path!("Category"), path!("rule.category")),
         ],
         ..PLAIN
     },
 ];
+
+/// Record types beyond it have no family.
+const LAST: usize = 511;
+
+/// One more than the place of each record type's family, 0 for none.
+static PLACES: [u8; LAST + 1] = {
+    let mut places = [0; LAST + 1];
+    let (mut family, mut place) = (0, 1);
+    while family < FAMILIES.len() {
+        let mut at = 0;
+        while at < FAMILIES[family].record_types.len() {
+            places[FAMILIES[family].record_types[at] as usize] = place;
+            at += 1;
+        }
+        place += 1;
+        family += 1;
+    }
+    places
+};
+
+/// The family of a record type.
+pub(super) fn family_of(record_type: u32) -> Option<&'static Family> {
+    let place = *PLACES.get(usize::try_from(record_type).ok()?)?;
+    FAMILIES.get(usize::from(place).checked_sub(1)?)
+}
 
 #[cfg(test)]
 mod tests {
@@ -257,6 +293,17 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for record_type in FAMILIES.iter().flat_map(|family| family.record_types) {
             assert!(seen.insert(record_type), "{record_type}");
+        }
+    }
+
+    #[test]
+    fn every_record_type_finds_its_family() {
+        for record_type in 0..2_000 {
+            let listed = FAMILIES
+                .iter()
+                .find(|family| family.record_types.contains(&record_type));
+            let found = family_of(record_type).map(|family| family.record_types);
+            assert_eq!(found, listed.map(|family| family.record_types), "{record_type}");
         }
     }
 }

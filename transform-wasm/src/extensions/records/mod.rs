@@ -11,23 +11,20 @@ mod threat;
 use super::exchange::members;
 use super::related::{set_actor_address, set_target, set_target_address};
 use crate::document::{Document, Step};
-use crate::json::{Value, parse};
+use crate::json::{Path, Value, parse, path};
 use crate::mapping::whole_number;
 use crate::time;
 use crate::workload::dlp;
-use families::FAMILIES;
+use families::family_of;
 
 /// X12.
 pub(super) fn further(doc: &mut Document<'_>) -> Step {
     let Some(record_type) = doc.record_type else {
         return Ok(());
     };
-    if let Some(family) = FAMILIES
-        .iter()
-        .find(|family| family.record_types.contains(&record_type))
-    {
+    if let Some(family) = family_of(record_type) {
         if family.alert && doc.overrides() {
-            doc.set("event.kind", "alert")?;
+            doc.set(path!("event.kind"), "alert")?;
         }
         doc.classify_further(family.categories, family.types);
         for (from, to) in family.fields {
@@ -44,14 +41,14 @@ pub(super) fn further(doc: &mut Document<'_>) -> Step {
         47 => {
             // Who changed the file last, where nobody else is named.
             set_actor_address(doc);
-            size(doc, "FileData.FileSize")
+            size(doc, path!("FileData.FileSize"))
         }
         51 => match doc.src.text("EventValue").filter(|user| !user.is_empty()) {
             Some(user) => set_target(doc, user),
             None => Ok(()),
         },
         33 | 63 | 99 | 100 | 107 => {
-            size(doc, "EndpointMetaData.FileSize")?;
+            size(doc, path!("EndpointMetaData.FileSize"))?;
             dlp::policies(doc)
         }
         64 | 86 | 89 => period(doc, "StartTimeUtc", "EndTimeUtc"),
@@ -90,7 +87,7 @@ fn analytics(doc: &mut Document<'_>) {
     {
         doc.classify_further(&[], &["access"]);
     }
-    let shared = members(doc, "SharingInformation", "RecipientEmail");
+    let shared = members(doc, path!("SharingInformation"), "RecipientEmail");
     if let Some(address) = shared.list().and_then(|list| list.first()).and_then(Value::text) {
         set_target_address(doc, address);
     }
@@ -110,16 +107,16 @@ fn report(doc: &mut Document<'_>) -> Step {
         },
         _ => return Ok(()),
     };
-    doc.set("o365.ext.report", Value::Object(report))
+    doc.set(path!("o365.ext.report"), Value::Object(report))
 }
 
 /// `file.size` from a field that is no number in every record.
-fn size(doc: &mut Document<'_>, from: &str) -> Step {
+fn size(doc: &mut Document<'_>, from: &Path) -> Step {
     let size = doc.src.at(from).and_then(|size| size.to_text(doc.bump));
     match size.and_then(|size| whole_number(size.wire())) {
         Some(size) => {
             let size = doc.number(size);
-            doc.set_if_unset("file.size", size)
+            doc.set_if_unset(path!("file.size"), size)
         }
         None => Ok(()),
     }
@@ -147,7 +144,7 @@ fn by_verb(operation: &str, anywhere: bool) -> &'static str {
 
 /// `event.start` and `event.end`.
 fn period(doc: &mut Document<'_>, start: &str, end: &str) -> Step {
-    for (from, to) in [(start, "event.start"), (end, "event.end")] {
+    for (from, to) in [(start, path!("event.start")), (end, path!("event.end"))] {
         let utc = doc
             .src
             .text(from)
@@ -170,7 +167,7 @@ fn label(doc: &mut Document<'_>) -> Step {
     doc.classify_further(&[], &[kind]);
     match doc.src.text("ObjectId") {
         Some(path) if path.wire().contains(['/', '\\']) && !path.wire().contains("://") => {
-            doc.set_if_unset("file.path", path)
+            doc.set_if_unset(path!("file.path"), path)
         }
         _ => Ok(()),
     }

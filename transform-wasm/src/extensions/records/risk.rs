@@ -2,7 +2,7 @@
 
 use super::period;
 use crate::document::{Document, Step};
-use crate::json::{Object, Text, Value, parse};
+use crate::json::{Object, Text, Value, parse, path};
 
 /// When it happened and, as far as the service knows, where. A lookup of the address, which follows later, replaces the
 /// place if it knows one.
@@ -17,9 +17,12 @@ pub(super) fn detection(doc: &mut Document<'_>) -> Step {
         _ => return Ok(()),
     };
     for (names, to) in [
-        (&["City"][..], "source.geo.city_name"),
-        (&["State"][..], "source.geo.region_name"),
-        (&["CountryOrRegion", "Country"][..], "source.geo.country_iso_code"),
+        (&["City"][..], path!("source.geo.city_name")),
+        (&["State"][..], path!("source.geo.region_name")),
+        (
+            &["CountryOrRegion", "Country"][..],
+            path!("source.geo.country_iso_code"),
+        ),
     ] {
         if let Some(name) = field(&location, names)
             .and_then(Value::text)
@@ -42,7 +45,7 @@ pub(super) fn detection(doc: &mut Document<'_>) -> Step {
         let mut point = doc.new_object();
         point.set(Text::literal("lat"), Value::Number(latitude));
         point.set(Text::literal("lon"), Value::Number(longitude));
-        doc.set_if_unset("source.geo.location", Value::Object(point))?;
+        doc.set_if_unset(path!("source.geo.location"), Value::Object(point))?;
     }
     Ok(())
 }

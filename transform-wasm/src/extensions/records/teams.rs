@@ -3,7 +3,7 @@
 use super::super::related::set_target_address;
 use super::by_verb;
 use crate::document::Document;
-use crate::json::Value;
+use crate::json::{Value, path};
 
 pub(super) fn activity(doc: &mut Document<'_>) {
     let operation = doc.operation.map_or("", |operation| operation.plain(doc.bump));
@@ -33,7 +33,7 @@ pub(super) fn administration(doc: &mut Document<'_>) {
     activity(doc);
     let said = doc
         .ecs
-        .at("event.type")
+        .at(path!("event.type"))
         .and_then(Value::list)
         .is_some_and(|types| {
             types

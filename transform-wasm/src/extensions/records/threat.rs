@@ -2,7 +2,7 @@
 
 use super::period;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 use crate::mapping::indexed_ip;
 use crate::time;
 
@@ -17,7 +17,7 @@ pub(super) fn mail(doc: &mut Document<'_>) -> Step {
     }
     mail_details(doc)?;
     match address(doc, "SenderIp") {
-        Some(ip) => doc.set_if_unset("source.ip", ip),
+        Some(ip) => doc.set_if_unset(path!("source.ip"), ip),
         None => Ok(()),
     }
 }
@@ -39,7 +39,7 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
         } else {
             direction
         };
-        doc.set("email.direction", direction)?;
+        doc.set(path!("email.direction"), direction)?;
     }
     let delivered = doc
         .src
@@ -47,7 +47,7 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
         .and_then(|text| time::to_utc(text.plain(doc.bump)));
     if let Some(delivered) = delivered {
         let delivered = doc.text(&delivered);
-        doc.set("email.delivery_timestamp", delivered)?;
+        doc.set(path!("email.delivery_timestamp"), delivered)?;
     }
     let mut files = doc.new_list();
     let mut family = None;
@@ -83,10 +83,10 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
         files.push(Value::Object(member));
     }
     if !files.is_empty() {
-        doc.set("email.attachments", Value::List(files))?;
+        doc.set(path!("email.attachments"), Value::List(files))?;
     }
     match family {
-        Some(family) => doc.set_if_unset("threat.software.name", family),
+        Some(family) => doc.set_if_unset(path!("threat.software.name"), family),
         None => Ok(()),
     }
 }
@@ -102,17 +102,17 @@ pub(super) fn link(doc: &mut Document<'_>) -> Step {
         _ => {}
     }
     if let Some(ip) = address(doc, "UserIp")
-        && !doc.has("client.ip")
+        && !doc.has(path!("client.ip"))
     {
-        for path in ["client.address", "client.ip", "source.ip"] {
+        for path in [path!("client.address"), path!("client.ip"), path!("source.ip")] {
             doc.set_if_unset(path, ip)?;
         }
         let version = if ip.wire().contains(':') { "ipv6" } else { "ipv4" };
-        doc.set_if_unset("network.type", version)?;
-        doc.append_unique("related.ip", ip);
+        doc.set_if_unset(path!("network.type"), version)?;
+        doc.append_unique(path!("related.ip"), ip);
     }
     if doc.src.text("AppName").is_some_and(|app| app.is("Mail")) {
-        doc.collect_field("SourceId", "email.local_id");
+        doc.collect_field(path!("SourceId"), path!("email.local_id"));
     }
     period(doc, "TimeOfClick", "")
 }

@@ -3,31 +3,34 @@
 mod suffixes;
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value};
+use crate::json::{Text, Value, path};
 use crate::mapping::is_ip;
 use suffixes::public_suffix;
 
 /// X13: the parts of `url.original`, if it is an absolute URL. Nothing is decoded.
 pub(super) fn parts(doc: &mut Document<'_>) -> Step {
-    let Some(url) = doc.ecs_text("url.original") else {
+    let Some(url) = doc.ecs_text(path!("url.original")) else {
         return Ok(());
     };
     let plain = url.plain(doc.bump);
     let Some(parts) = Url::parse(plain) else {
         return Ok(());
     };
-    doc.set_if_unset("url.full", url)?;
+    doc.set_if_unset(path!("url.full"), url)?;
     let domain = Domain::of(parts.host);
     for (path, part) in [
-        ("url.scheme", Some(parts.scheme)),
-        ("url.domain", Some(parts.host)),
-        ("url.path", parts.path),
-        ("url.query", parts.query),
-        ("url.fragment", parts.fragment),
-        ("url.extension", parts.extension()),
-        ("url.top_level_domain", domain.map(|domain| domain.suffix)),
-        ("url.registered_domain", domain.map(|domain| domain.registered)),
-        ("url.subdomain", domain.map(|domain| domain.subdomain)),
+        (path!("url.scheme"), Some(parts.scheme)),
+        (path!("url.domain"), Some(parts.host)),
+        (path!("url.path"), parts.path),
+        (path!("url.query"), parts.query),
+        (path!("url.fragment"), parts.fragment),
+        (path!("url.extension"), parts.extension()),
+        (path!("url.top_level_domain"), domain.map(|domain| domain.suffix)),
+        (
+            path!("url.registered_domain"),
+            domain.map(|domain| domain.registered),
+        ),
+        (path!("url.subdomain"), domain.map(|domain| domain.subdomain)),
     ] {
         if let Some(part) = part.filter(|part| !part.is_empty()) {
             let part = Text::new(part, doc.bump);
@@ -35,7 +38,7 @@ pub(super) fn parts(doc: &mut Document<'_>) -> Step {
         }
     }
     match parts.port {
-        Some(port) => doc.set_if_unset("url.port", Value::Number(port)),
+        Some(port) => doc.set_if_unset(path!("url.port"), Value::Number(port)),
         None => Ok(()),
     }
 }

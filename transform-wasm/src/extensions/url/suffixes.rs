@@ -3,14 +3,54 @@
 //! `suffixes.txt` is the part of the Public Suffix List (publicsuffix.org, Mozilla Public License 2.0) that the registries
 //! maintain, as `cargo xtask suffixes` takes it from the crate `psl`: sorted, one rule a line.
 
+use crate::json::tag;
+
 /// Ends with a line feed.
 static RULES: &str = include_str!("suffixes.txt");
+
+/// The exceptions and the wildcards, which are few and come first, end here.
+const PLAIN: usize = {
+    let rules = RULES.as_bytes();
+    let (mut at, mut line) = (0, 0);
+    while matches!(rules[line], b'!' | b'*') {
+        if rules[at] == b'\n' {
+            line = at + 1;
+        }
+        at += 1;
+    }
+    line
+};
+
+/// Of each plain rule one of 2^16 bits: nearly every name that is no suffix lacks its bit, and is not searched for.
+static MAYBE: [u64; 1 << 10] = {
+    let (_, mut rest) = RULES.as_bytes().split_at(PLAIN);
+    let mut bits = [0; 1 << 10];
+    let mut end = 0;
+    while end < rest.len() {
+        if rest[end] == b'\n' {
+            let (rule, behind) = rest.split_at(end);
+            let (place, bit) = place_of(rule);
+            bits[place] |= bit;
+            (_, rest) = behind.split_at(1);
+            end = 0;
+        } else {
+            end += 1;
+        }
+    }
+    bits
+};
+
+const fn place_of(rule: &[u8]) -> (usize, u64) {
+    let tag = tag(rule);
+    ((tag >> 22) as usize, 1 << (tag >> 16 & 63))
+}
 
 /// No rule has more labels.
 const MAX_LABELS: usize = 5;
 
 /// The length of a name's public suffix in bytes; the name is in lower case. Nothing if no rule fits.
 pub(super) fn public_suffix(name: &str) -> Option<usize> {
+    let (special, plain) = RULES.split_at(PLAIN);
     let starts = name.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
     let mut longest = None;
     let mut below = None;
@@ -18,24 +58,24 @@ pub(super) fn public_suffix(name: &str) -> Option<usize> {
         let suffix = &name[start..];
         let parent = below.replace(suffix);
         if let Some(parent) = parent {
-            if holds(&["!", suffix]) {
+            if holds(special, "!", suffix) {
                 return Some(parent.len());
             }
-            if holds(&["*.", parent]) {
+            if holds(special, "*.", parent) {
                 longest = Some(suffix.len());
             }
         }
-        if holds(&[suffix]) {
+        let (place, bit) = place_of(suffix.as_bytes());
+        if MAYBE[place] & bit != 0 && holds(plain, "", suffix) {
             longest = Some(suffix.len());
         }
     }
     longest
 }
 
-/// Whether there is a rule that consists of these parts.
-fn holds(parts: &[&str]) -> bool {
-    let wanted = || parts.iter().flat_map(|part| part.bytes());
-    let rules = RULES.as_bytes();
+/// Whether there is a rule that consists of these two parts.
+fn holds(rules: &str, mark: &str, suffix: &str) -> bool {
+    let rules = rules.as_bytes();
     let (mut low, mut high) = (0, rules.len());
     while low < high {
         let middle = usize::midpoint(low, high);
@@ -46,7 +86,13 @@ fn holds(parts: &[&str]) -> bool {
         let Some(length) = rules[start..].iter().position(|byte| *byte == b'\n') else {
             return false;
         };
-        match wanted().cmp(rules[start..start + length].iter().copied()) {
+        let rule = &rules[start..start + length];
+        let (head, tail) = rule.split_at(mark.len().min(length));
+        match mark
+            .as_bytes()
+            .cmp(head)
+            .then_with(|| suffix.as_bytes().cmp(tail))
+        {
             std::cmp::Ordering::Equal => return true,
             std::cmp::Ordering::Less => high = start,
             std::cmp::Ordering::Greater => low = start + length + 1,

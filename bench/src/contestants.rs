@@ -1,0 +1,146 @@
+//! Who maps, and what they are measured against.
+
+use std::{hint::black_box, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result, ensure};
+use o365_ecs::{Context, Mapper, Outcome, floor};
+use o365_host::wasm::{Limits, Module, Runner, WasmEngine};
+
+use crate::vrl::Vrl;
+
+/// Events of one call, as the host makes them.
+pub type Batch<'a> = [&'a [u8]];
+
+type Work = Box<dyn FnMut(&Batch<'_>) -> Result<()>>;
+
+/// Something that works on batches of events.
+pub struct Contestant {
+    /// Short, for tables.
+    pub name: &'static str,
+    /// What it does, for people.
+    pub what: &'static str,
+    work: Work,
+}
+
+impl Contestant {
+    fn new(
+        name: &'static str,
+        what: &'static str,
+        work: impl FnMut(&Batch<'_>) -> Result<()> + 'static,
+    ) -> Self {
+        Self {
+            name,
+            what,
+            work: Box::new(work),
+        }
+    }
+
+    /// Works on a batch and throws the result away.
+    pub fn run(&mut self, batch: &Batch<'_>) -> Result<()> {
+        (self.work)(batch)
+    }
+}
+
+impl std::fmt::Debug for Contestant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Contestant").field(&self.name).finish()
+    }
+}
+
+/// All of them, ready to run; `module` is the component, a path or `builtin:ecs`.
+pub fn all(module: &str) -> Result<Vec<Contestant>> {
+    Ok(vec![
+        Contestant::new("parse", "borrowed tree: parse", |batch| {
+            for event in batch {
+                ensure!(floor::parse(event), "not JSON");
+            }
+            Ok(())
+        }),
+        each("floor", "borrowed tree: parse and write", |event, out| {
+            ensure!(floor::parse_and_write(event, out), "not JSON");
+            Ok(())
+        }),
+        native("native", "native mapping, default options", "{}")?,
+        native(
+            "native-reference",
+            "native mapping without extensions",
+            r#"{ "extensions": false }"#,
+        )?,
+        component(module)?,
+        Contestant::new("value-parse", "`serde_json::Value`: parse", |batch| {
+            for event in batch {
+                black_box(serde_json::from_slice::<serde_json::Value>(event)?);
+            }
+            Ok(())
+        }),
+        each(
+            "value-floor",
+            "`serde_json::Value`: parse and write",
+            |event, out| {
+                let value: serde_json::Value = serde_json::from_slice(event)?;
+                serde_json::to_writer(out, &value).context("a value is always writable")
+            },
+        ),
+        vrl()?,
+    ])
+}
+
+/// One that writes the documents of a batch into one buffer.
+fn each(
+    name: &'static str,
+    what: &'static str,
+    mut map: impl FnMut(&[u8], &mut Vec<u8>) -> Result<()> + 'static,
+) -> Contestant {
+    let mut out = Vec::new();
+    Contestant::new(name, what, move |batch| {
+        out.clear();
+        for event in batch {
+            map(event, &mut out)?;
+        }
+        black_box(&out);
+        Ok(())
+    })
+}
+
+/// The mapping as a library.
+pub fn native(name: &'static str, what: &'static str, options: &str) -> Result<Contestant> {
+    let mapper = Mapper::configure(options)?;
+    let context = Context::default();
+    Ok(each(name, what, move |event, out| {
+        ensure!(mapper.map(&context, event, out) == Outcome::Emit, "not mapped");
+        Ok(())
+    }))
+}
+
+/// A component as the host runs it: memory limit, deadline and output limit on.
+fn component(module: &str) -> Result<Contestant> {
+    let engine = Arc::new(WasmEngine::new(None)?);
+    let module = Module::load(
+        &engine,
+        module,
+        Path::new("."),
+        Limits::default(),
+        "{}".to_owned(),
+    )?;
+    let mut runner = Runner::start(&module)?;
+    let what = "component with memory limit, deadline and output limit, default options";
+    Ok(Contestant::new("component", what, move |batch| {
+        // The engine's clock, which the deadline needs, ticks as long as the module lives.
+        let _alive = &module;
+        let mut mapped = 0;
+        runner.map(batch, |document| {
+            mapped += usize::from(black_box(document).is_some());
+        })?;
+        ensure!(mapped == batch.len(), "not mapped");
+        Ok(())
+    }))
+}
+
+fn vrl() -> Result<Contestant> {
+    let mut vrl = Vrl::compile()?;
+    Ok(each(
+        "vrl",
+        "the general part of the mapping in VRL",
+        move |event, out| vrl.map(event, out),
+    ))
+}
