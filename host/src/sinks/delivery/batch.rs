@@ -60,6 +60,11 @@ impl Batcher {
         }
     }
 
+    /// From now on a batch has no more bytes than this.
+    pub(super) fn limit_bytes(&mut self, bytes: u64) {
+        self.options.max_bytes.0 = bytes;
+    }
+
     /// The next batch, never an empty one, or `None` at the end.
     ///
     /// # Cancel safety

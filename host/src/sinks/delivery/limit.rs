@@ -87,6 +87,7 @@ mod tests {
         Done {
             took: Duration::from_millis(millis),
             overloaded,
+            too_large: None,
         }
     }
 

@@ -19,6 +19,7 @@ mod batch;
 mod limit;
 mod options;
 mod remote;
+mod room;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 pub use verdict::{Again, Answer, Verdict};
 
-use self::{batch::Batcher, limit::Limit};
+use self::{batch::Batcher, limit::Limit, room::Room};
 
 /// Where a sink sends to.
 #[async_trait]
@@ -91,6 +92,7 @@ impl<D: Destination> StreamSink for Delivery<D> {
         refused: RefusedEvents,
     ) -> Result<(), ComponentError> {
         let mut limit = Limit::new(self.request.concurrency);
+        let mut room = Room::new(self.batch.max_bytes.0);
         let mut batcher = Batcher::new(input, self.batch);
         let requests = Requests {
             sink: &self,
@@ -108,7 +110,10 @@ impl<D: Destination> StreamSink for Delivery<D> {
                 () = &mut check, if checking => checking = false,
                 Some(done) = in_flight.next(), if !in_flight.is_empty() => {
                     let done: Result<Done, ComponentError> = done;
-                    limit.observe(done?, in_flight.len() + 1);
+                    let done = done?;
+                    limit.observe(done, in_flight.len() + 1);
+                    room.observe(&done);
+                    batcher.limit_bytes(room.get());
                 }
                 batch = batcher.next(|event| self.destination.encode(event)), if !ended && in_flight.len() < limit.get() => {
                     match batch {
@@ -142,6 +147,8 @@ struct Done {
     took: Duration,
     /// Whether any attempt said that the server has too much to do, or got no answer.
     overloaded: bool,
+    /// The bytes of the smallest attempt with several events that was too large.
+    too_large: Option<u64>,
 }
 
 struct Requests<'s, D> {
@@ -160,6 +167,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    fn bytes(&self) -> u64 {
+        self.encoded.iter().map(|event| event.body.len() as u64).sum()
+    }
+
     fn split_off(&mut self, at: usize) -> Self {
         Self {
             events: self.events.split_off(at),
@@ -176,6 +187,7 @@ impl<D: Destination> Requests<'_, D> {
         let mut done = Done {
             took: Duration::ZERO,
             overloaded: false,
+            too_large: None,
         };
         let mut open = vec![batch];
         while let Some(mut batch) = open.pop() {
@@ -185,7 +197,7 @@ impl<D: Destination> Requests<'_, D> {
                 let answer = self.attempt(&batch).await;
                 done.took = began.elapsed();
                 let again = match answer {
-                    Answer::Divide(failure) if batch.events.len() == 1 => {
+                    Answer::Divide(failure) | Answer::TooLarge(failure) if batch.events.len() == 1 => {
                         let events = batch.events.drain(..);
                         let failed = events.map(|event| FailedEvent {
                             event,
@@ -195,7 +207,11 @@ impl<D: Destination> Requests<'_, D> {
                         self.refuse(failed).await;
                         continue;
                     }
-                    Answer::Divide(_) => {
+                    Answer::Divide(_) | Answer::TooLarge(_) => {
+                        if matches!(answer, Answer::TooLarge(_)) {
+                            let bytes = batch.bytes();
+                            done.too_large = Some(done.too_large.map_or(bytes, |least| least.min(bytes)));
+                        }
                         let rest = batch.split_off(batch.events.len() / 2);
                         open.push(rest);
                         continue;

@@ -220,6 +220,36 @@ async fn what_is_not_taken_as_a_whole_is_tried_in_halves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_takes_less_is_sent_less_from_then_on() {
+    const MOST: usize = 3_000;
+    let size = |events: &[Encoded]| events.iter().map(|event| event.body.len()).sum::<usize>();
+    let destination = Scripted::new(move |_, events| {
+        if size(events) > MOST {
+            Answer::TooLarge(Failure::new("rejected", "413"))
+        } else {
+            Answer::delivered(events.len())
+        }
+    });
+    let mut sink = delivery(&destination);
+    sink.batch.max_bytes = ByteSize(8_000);
+    let document =
+        "a document of some length, so that dozens of them are as much as the server takes at a time";
+    let (result, status, refused) = run(sink, &[document; 2_000]).await;
+    result.unwrap();
+    assert_eq!((status, refused.len()), (EventStatus::Delivered, 0));
+    let sizes: Vec<usize> = destination
+        .seen()
+        .iter()
+        .map(|seen| seen.concat().len())
+        .collect();
+    let taken: usize = sizes.iter().filter(|size| **size <= MOST).sum();
+    assert_eq!(taken, 2_000 * document.len());
+    let too_large = sizes.iter().filter(|size| **size > MOST).count();
+    // The first, its halves, and perhaps when more was tried again.
+    assert!((2..=5).contains(&too_large), "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_answer_is_no_delivery() {
     let destination = Arc::new(Scripted {
         takes: Duration::from_mins(2),

@@ -14,6 +14,8 @@ pub enum Answer {
     /// Nothing was taken, because it is too large or because something in it is wrong: it is tried again in halves, until
     /// the guilty event is alone. Why that one is refused.
     Divide(Failure),
+    /// The same because of its size: what follows is smaller, too.
+    TooLarge(Failure),
 }
 
 /// What became of one event.
