@@ -234,7 +234,7 @@ async fn a_server_that_takes_less_is_sent_less_from_then_on() {
     sink.batch.max_bytes = ByteSize(8_000);
     let document =
         "a document of some length, so that dozens of them are as much as the server takes at a time";
-    let (result, status, refused) = run(sink, &[document; 2_000]).await;
+    let (result, status, refused) = run(sink, &vec![document; 2_000]).await;
     result.unwrap();
     assert_eq!((status, refused.len()), (EventStatus::Delivered, 0));
     let sizes: Vec<usize> = destination
