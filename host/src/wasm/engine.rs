@@ -28,6 +28,9 @@ impl WasmEngine {
         let mut config = Config::new();
         config.epoch_interruption(true);
         config.wasm_component_model(true);
+        // So that `perf report` names the functions of a component. It needs code that was just compiled.
+        #[cfg(feature = "profiling")]
+        config.profiler(wasmtime::ProfilingStrategy::PerfMap);
         let engine = Engine::new(&config)?;
         let cache = cache_dir.map(|dir| CodeCache::new(dir, &engine));
         let (alive, ended) = sync_channel(0);
