@@ -273,7 +273,7 @@ impl<'a> Document<'a> {
             if members.len() > SHORT_LIST {
                 return self.collect_many(members, list);
             }
-            for member in members {
+            for member in members.iter() {
                 self.collect(member, list);
             }
         } else if let Some(text) = value.to_text(self.bump).filter(|text| !text.is_empty()) {
@@ -338,9 +338,9 @@ impl<'a> Document<'a> {
             Some(Value::List(_)) => {}
             Some(_) => {
                 let scalar = parent.take(&key).filter(|value| !value.is_null());
-                parent.set(key, Value::List(Vec::from_iter_in(scalar, bump)));
+                parent.set(key, Value::from(Vec::from_iter_in(scalar, bump)));
             }
-            None => parent.set(key, Value::List(Vec::with_capacity_in(4, bump))),
+            None => parent.set(key, Value::from(Vec::with_capacity_in(4, bump))),
         }
         match parent.find_mut(&key) {
             Some(Value::List(list)) => Some(list),
@@ -364,10 +364,10 @@ fn as_text<'a>(value: &Value<'a>, bump: &'a Bump) -> Option<Value<'a>> {
     match value {
         Value::List(members) => {
             let mut list = Vec::with_capacity_in(members.len(), bump);
-            for member in members {
+            for member in members.iter() {
                 list.push(as_text(member, bump)?);
             }
-            Some(Value::List(list))
+            Some(Value::from(list))
         }
         scalar => scalar.to_text(bump).map(Value::Text),
     }

@@ -165,7 +165,7 @@ pub(super) fn sign_in(doc: &mut Document<'_>) -> Step {
             None => device.push((Key::from(name), value.clone())),
         }
     }
-    let device = Object::from_fields(device);
+    let device = Object::from_fields(device, doc.bump);
     if device.is_empty() {
         return Ok(());
     }

@@ -94,7 +94,7 @@ fn mail(doc: &mut Document<'_>) -> Step {
                     .map(Value::Text),
             );
         }
-        doc.collect(&Value::List(ids), path!("o365.ext.message_ids"));
+        doc.collect(&Value::from(ids), path!("o365.ext.message_ids"));
     }
     Ok(())
 }
@@ -110,7 +110,7 @@ pub(super) fn members<'a>(doc: &Document<'a>, list: &Path, field: &str) -> Value
             .filter(|value| !value.holds_object())
             .cloned(),
     );
-    Value::List(found)
+    Value::from(found)
 }
 
 /// Nouns that decide who may do what.
@@ -191,7 +191,7 @@ fn split_parameters(doc: &mut Document<'_>) -> Step {
                 let mut values = doc.new_list();
                 values.push(first.clone());
                 values.push(value);
-                *first = Value::List(values);
+                *first = Value::from(values);
             }
             None => parameters.set(name, value),
         }

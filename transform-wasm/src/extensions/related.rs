@@ -18,7 +18,7 @@ pub(super) fn members(doc: &mut Document<'_>) {
         .filter(|upn| !upn.is_empty())
         .collect();
     let addresses = bumpalo::collections::Vec::from_iter_in(addresses.into_iter().map(Value::Text), doc.bump);
-    doc.collect(&Value::List(addresses), path!("related.user"));
+    doc.collect(&Value::from(addresses), path!("related.user"));
 }
 
 /// X21, what is taken away: no address, no user, no host.

@@ -39,13 +39,18 @@ impl<'a> Key<'a> {
     }
 
     #[inline(always)]
-    const fn slot(&self) -> usize {
-        (self.tag >> 26) as usize
+    pub(super) const fn tag(&self) -> u32 {
+        self.tag
     }
 
     #[inline(always)]
-    const fn bit(&self) -> u64 {
-        1 << (self.tag >> 20 & 63)
+    pub(super) const fn wire(&self) -> &'a str {
+        self.wire
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_escaped(&self) -> bool {
+        self.escaped
     }
 
     pub(crate) fn text(self) -> Text<'a> {
@@ -66,78 +71,19 @@ impl<'a> From<Text<'a>> for Key<'a> {
 }
 
 impl PartialEq for Key<'_> {
-    #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
-        self.tag == other.tag && self.means(other)
-    }
-}
-
-impl Key<'_> {
-    /// Equal tags are equal names but for accidents and attacks.
-    #[inline]
-    fn means(&self, other: &Key<'_>) -> bool {
-        if self.escaped || other.escaped {
-            self.spells(other)
-        } else {
-            same(self.wire.as_bytes(), other.wire.as_bytes())
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn spells(&self, other: &Key<'_>) -> bool {
-        match (self.escaped, other.escaped) {
-            (false, false) => self.wire == other.wire,
-            (true, false) => self.text().is(other.wire),
-            (false, true) => other.text().is(self.wire),
-            (true, true) => self.text() == other.text(),
-        }
+        self.tag == other.tag && self.text() == other.text()
     }
 }
 
 /// Whether short texts are the same, without a call.
 #[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     match (one, other) {
         ([], []) => true,
         _ if one.len() != other.len() => false,
         _ if one.len() <= 16 => words(one) == words(other),
         _ => one == other,
-    }
-}
-
-/// Where in an object the field of a name may be. Most lookups are for names that are not there, and end here.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hints {
-    places: [u8; 64],
-    /// One bit for each name, by another part of its tag than its place.
-    names: u64,
-}
-
-impl Default for Hints {
-    fn default() -> Self {
-        Self {
-            places: [0; 64],
-            names: 0,
-        }
-    }
-}
-
-impl Hints {
-    /// A place to begin at; nothing if no such name was ever noted. Whatever is found there, its name has to be looked at.
-    #[inline(always)]
-    pub(super) fn of(&self, key: &Key<'_>) -> Option<usize> {
-        if self.names & key.bit() == 0 {
-            return None;
-        }
-        usize::from(self.places[key.slot()]).checked_sub(1)
-    }
-
-    /// Notes that a name is at a place, the last one of those that share a hint.
-    #[inline]
-    pub(super) fn note(&mut self, key: &Key<'_>, at: usize) {
-        self.names |= key.bit();
-        self.places[key.slot()] = u8::try_from(at + 1).unwrap_or(u8::MAX);
     }
 }
 

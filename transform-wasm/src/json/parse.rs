@@ -176,13 +176,12 @@ impl<'a> Parser<'a> {
             return Err(self.error("nested too deeply (more than 192 levels)"));
         }
         self.at += 1;
-        let mut fields = Vec::new_in(self.bump);
         self.blank();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Object::from_fields(fields));
+            return Ok(Object::new_in(self.bump));
         }
-        fields.reserve(if depth == 0 { 32 } else { 4 });
+        let mut object = Object::with_capacity_in(if depth == 0 { 32 } else { 4 }, self.bump);
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.error("expected a key in quotes"));
@@ -199,13 +198,14 @@ impl<'a> Parser<'a> {
             if depth == 0 && self.inner_key.is_some_and(|inner_key| key.is(inner_key)) {
                 self.inner = value.object().map(|_| start..self.at);
             }
-            fields.push((Key::from(key), value));
+            object.add(Key::from(key), value);
             self.blank();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Object::from_fields(fields));
+                    object.settle();
+                    return Ok(object);
                 }
                 Some(_) => return Err(self.error("expected `,` or `}` in an object")),
                 None => return Err(self.error("the text ends inside an object")),
@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
         self.blank();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Value::List(members));
+            return Ok(Value::from(members));
         }
         members.reserve(4);
         loop {
@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Value::List(members));
+                    return Ok(Value::from(members));
                 }
                 Some(_) => return Err(self.error("expected `,` or `]` in a list")),
                 None => return Err(self.error("the text ends inside a list")),

@@ -103,7 +103,7 @@ pub(super) fn attachments(doc: &mut Document<'_>) -> Step {
             files.push(Value::Object(member));
         }
     }
-    doc.set(ATTACHMENTS, Value::List(files))
+    doc.set(ATTACHMENTS, Value::from(files))
 }
 
 /// The name, extension and size in `name.ext (123b)`.
@@ -190,17 +190,17 @@ pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a
         ("Subject", SUBJECT),
         ("Upn", RELATED_USER),
     ] {
-        let found = Value::List(collected(doc, key));
+        let found = Value::from(collected(doc, key));
         doc.collect(&found, list);
     }
     if !recipients.is_empty() {
-        doc.set_if_unset(path!("user.email"), Value::List(recipients))?;
+        doc.set_if_unset(path!("user.email"), Value::from(recipients))?;
     }
     for key in ["OriginalDeliveryLocation", "PhishConfidenceLevel"] {
         let found = collected(doc, key);
         // The reference fails where the record has the field already; its own value is worth more.
         if !found.is_empty() && doc.src.get(key).is_none() {
-            doc.src.set(Text::literal(key), Value::List(found));
+            doc.src.set(Text::literal(key), Value::from(found));
         }
     }
     Ok(collected(doc, "ThreatDetectionMethods"))

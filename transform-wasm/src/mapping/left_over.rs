@@ -156,7 +156,7 @@ pub(super) fn parse_actions(doc: &mut Document<'_>) {
     };
     let members = match actions {
         Value::List(members) if members.iter().all(|member| member.object().is_some()) => return,
-        Value::List(members) => members.clone(),
+        Value::List(members) => Vec::clone(members),
         single => Vec::from_iter_in([single.clone()], doc.bump),
     };
     let mut objects = doc.new_list();
@@ -178,7 +178,7 @@ pub(super) fn parse_actions(doc: &mut Document<'_>) {
         }
     }
     objects.append(&mut parsed);
-    doc.src.set(Text::literal(KEY), Value::List(objects));
+    doc.src.set(Text::literal(KEY), Value::from(objects));
 }
 
 /// N22.
@@ -254,6 +254,6 @@ pub(super) fn alert_links(doc: &mut Document<'_>) {
     if hrefs.is_empty() {
         doc.src.remove(KEY);
     } else {
-        doc.src.set(Text::literal(KEY), Value::List(hrefs));
+        doc.src.set(Text::literal(KEY), Value::from(hrefs));
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                 }
             }
             if !(misfits && doc.profile.aborts_on_error) {
-                let object = Object::from_fields(fields);
+                let object = Object::from_fields(fields, bump);
                 let members = std::mem::replace(value, Value::Object(object));
                 let complete =
                     value.object().map_or(0, Object::len) == members.list().unwrap_or_default().len();
@@ -119,7 +119,7 @@ impl<'a> Names<'a> {
         value: impl Fn(T) -> Option<Value<'a>>,
     ) -> Self {
         let names = entries.iter().map(|(name, _)| (Key::from(*name), Value::Null));
-        let unique = Object::from_fields(Vec::from_iter_in(names, bump));
+        let unique = Object::from_fields(names, bump);
         let mut repeated = Object::new_in(bump);
         if unique.len() < entries.len() && entries.len() <= MAX_MULTI {
             for (name, _) in unique.iter() {
@@ -129,7 +129,7 @@ impl<'a> Names<'a> {
                 }
                 let values = Vec::from_iter_in(same.filter_map(|(_, it)| value(*it)), bump);
                 if values.len() > 1 {
-                    repeated.set(name, Value::List(values));
+                    repeated.set(name, Value::from(values));
                 }
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Names<'a> {
         if self.names.is_empty() {
             return Ok(());
         }
-        doc.set(place.names, Value::List(self.names))
+        doc.set(place.names, Value::from(self.names))
     }
 }
 
@@ -162,7 +162,7 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
     match doc.src.get(KEY) {
         Some(Value::List(members)) => {
             let (mut fields, mut entries) = (Vec::new_in(doc.bump), Vec::new_in(doc.bump));
-            for member in members {
+            for member in members.iter() {
                 if let (true, Some(name)) = (doc.options.extensions, member.text()) {
                     entries.push((name, None));
                 }
@@ -201,8 +201,10 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
             if fields.is_empty() {
                 doc.src.remove(KEY);
             } else {
-                doc.src
-                    .set(Text::literal(KEY), Value::Object(Object::from_fields(fields)));
+                doc.src.set(
+                    Text::literal(KEY),
+                    Value::Object(Object::from_fields(fields, bump)),
+                );
             }
         }
         Some(Value::Text(text)) => {
@@ -217,7 +219,7 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
     if !one_sided.is_empty() {
         doc.set(
             path!("o365.ext.modified"),
-            Value::Object(Object::from_fields(one_sided)),
+            Value::Object(Object::from_fields(one_sided, doc.bump)),
         )?;
     }
     if nameless {

@@ -101,7 +101,7 @@ fn recipients(doc: &mut Document<'_>) -> Step {
             _ => {}
         }
     }
-    doc.set(path!("destination.user.email"), Value::List(recipients))
+    doc.set(path!("destination.user.email"), Value::from(recipients))
 }
 
 /// The rules that matched: which, how grave, and whether the access went through.

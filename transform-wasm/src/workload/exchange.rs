@@ -54,7 +54,7 @@ pub(crate) fn aggregated<'a>(doc: &mut Document<'a>, detection_methods: Vec<'a, 
     if !detection_methods.is_empty() {
         doc.src.set(
             Text::literal("ThreatDetectionMethods"),
-            Value::List(detection_methods),
+            Value::from(detection_methods),
         );
     }
 }

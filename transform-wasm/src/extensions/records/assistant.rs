@@ -48,8 +48,8 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
             responses.push(id.clone());
         }
     }
-    doc.collect(&Value::List(prompts), path!("o365.ext.ai.prompt_ids"));
-    doc.collect(&Value::List(responses), path!("o365.ext.ai.response_ids"));
+    doc.collect(&Value::from(prompts), path!("o365.ext.ai.prompt_ids"));
+    doc.collect(&Value::from(responses), path!("o365.ext.ai.response_ids"));
     for (field, list) in [
         ("Id", path!("o365.ext.ai.plugin_ids")),
         ("Name", path!("o365.ext.ai.plugin_names")),
@@ -100,5 +100,5 @@ fn resources(doc: &mut Document<'_>) -> Step {
         }
     }
     doc.classify_further(&["file"], &[]);
-    doc.set(path!("o365.ext.ai.resources"), Value::List(resources))
+    doc.set(path!("o365.ext.ai.resources"), Value::from(resources))
 }

@@ -83,7 +83,7 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
         files.push(Value::Object(member));
     }
     if !files.is_empty() {
-        doc.set(path!("email.attachments"), Value::List(files))?;
+        doc.set(path!("email.attachments"), Value::from(files))?;
     }
     match family {
         Some(family) => doc.set_if_unset(path!("threat.software.name"), family),
