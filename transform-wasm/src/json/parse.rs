@@ -9,6 +9,9 @@ use bumpalo::collections::Vec;
 use super::text::first_special;
 use super::{Key, MAX_DEPTH, Object, Original, Text, Value};
 
+/// More than most records have: they need no second place.
+const ROOT_FIELDS: usize = 40;
+
 /// Why a text is not JSON, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ParseError {
@@ -181,7 +184,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(Object::new_in(self.bump));
         }
-        let mut object = Object::with_capacity_in(if depth == 0 { 32 } else { 4 }, self.bump);
+        let mut object = Object::with_capacity_in(if depth == 0 { ROOT_FIELDS } else { 4 }, self.bump);
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.error("expected a key in quotes"));

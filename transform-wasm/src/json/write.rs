@@ -161,9 +161,10 @@ impl<'o> Writer<'o> {
         let mut from = 0;
         for mark in marks {
             let length = mark - from;
-            match (room.first_chunk_mut::<16>(), rest.first_chunk::<16>()) {
-                // What is copied too far is written over.
-                (Some(to), Some(words)) if length < 16 => *to = *words,
+            // What is copied too far is written over. Between two marks there is a name, a word, an id: hardly ever more.
+            match (room.first_chunk_mut::<48>(), rest.first_chunk::<48>()) {
+                (Some(to), Some(words)) if length <= 16 => copy(&mut to[..16], &words[..16]),
+                (Some(to), Some(words)) if length <= 48 => *to = *words,
                 _ => room[..length].copy_from_slice(&rest[..length]),
             }
             room[length] = b'\\';
@@ -179,11 +180,14 @@ impl<'o> Writer<'o> {
     }
 }
 
-/// Copies between places of the same length. Short texts take a few words, which are no call.
+/// Copies between places of the same length. Short texts, ids among them, take a few words, which are no call: in a component a
+/// call to copy leaves the sandbox.
 #[inline]
 fn copy(to: &mut [u8], from: &[u8]) {
-    if from.len() > 32 || from.len() != to.len() {
+    if from.len() > 64 || from.len() != to.len() {
         to.copy_from_slice(from);
+    } else if from.len() > 32 {
+        ends::<32>(to, from);
     } else if from.len() > 16 {
         ends::<16>(to, from);
     } else if from.len() >= 8 {

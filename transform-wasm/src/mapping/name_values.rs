@@ -17,8 +17,9 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
     let mut misfits = false;
     match doc.src.get_mut(key) {
         Some(value @ Value::List(_)) => {
-            let mut fields = Vec::new_in(bump);
-            for member in value.list().unwrap_or_default() {
+            let members = value.list().unwrap_or_default();
+            let mut fields = Vec::with_capacity_in(members.len(), bump);
+            for member in members {
                 let Some(member) = member.object() else {
                     misfits = true;
                     continue;
@@ -161,7 +162,8 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
     let (mut names, mut one_sided) = (None, Vec::new_in(doc.bump));
     match doc.src.get(KEY) {
         Some(Value::List(members)) => {
-            let (mut fields, mut entries) = (Vec::new_in(doc.bump), Vec::new_in(doc.bump));
+            let mut fields = Vec::with_capacity_in(members.len(), doc.bump);
+            let mut entries = Vec::with_capacity_in(members.len(), doc.bump);
             for member in members.iter() {
                 if let (true, Some(name)) = (doc.options.extensions, member.text()) {
                     entries.push((name, None));
