@@ -4,6 +4,7 @@
 //! this process left it, its end is looked at first: half a line may stand there, which nobody will complete. A file that
 //! somebody has moved away or deleted is not written to any more: what follows goes to a new one.
 
+mod pieces;
 mod rotation;
 mod shape;
 
@@ -18,6 +19,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tracing::{info, warn};
 
+pub(crate) use self::pieces::Pieces;
 pub use self::rotation::Rotation;
 use self::shape::End;
 pub(crate) use self::shape::Shape;
@@ -91,13 +93,14 @@ impl Appender {
 
     /// Appends whole lines and waits until they are on disk, unless that was not wished for.
     pub(crate) fn append(&mut self, lines: &[u8]) -> Result<()> {
-        self.append_at(lines, DateTime::UNIX_EPOCH).map(drop)
+        let lines = Pieces::from(lines.to_vec());
+        self.append_at(&lines, DateTime::UNIX_EPOCH).map(drop)
     }
 
     /// The same at this time, which decides whether the file is too old. Returns the bytes that were written.
     ///
     /// After an error nothing of the lines is in the file, as far as the file system lets itself be asked for that.
-    pub(crate) fn append_at(&mut self, lines: &[u8], now: DateTime<Utc>) -> Result<u64> {
+    pub(crate) fn append_at(&mut self, lines: &Pieces, now: DateTime<Utc>) -> Result<u64> {
         let mut locked = self.lock_what_is_there()?;
         let written = self.write(lines, now, &mut locked);
         if locked {
@@ -145,7 +148,7 @@ impl Appender {
     }
 
     /// Returns the length before and the bytes that were written.
-    fn write(&mut self, lines: &[u8], now: DateTime<Utc>, locked: &mut bool) -> Result<(u64, u64)> {
+    fn write(&mut self, lines: &Pieces, now: DateTime<Utc>, locked: &mut bool) -> Result<(u64, u64)> {
         let mut length = self.whole_length()?;
         let mut bytes = self.bytes(lines, length == Some(0))?;
         let opened = *self.opened.get_or_insert(now);
@@ -179,10 +182,10 @@ impl Appender {
         Ok((length, written))
     }
 
-    fn bytes<'l>(&self, lines: &'l [u8], is_first: bool) -> Result<Cow<'l, [u8]>> {
+    fn bytes<'l>(&self, lines: &'l Pieces, is_first: bool) -> Result<Cow<'l, Pieces>> {
         let header = &self.manner.header;
         self.manner.shape.bytes(if is_first && !header.is_empty() {
-            Cow::Owned([header, lines].concat())
+            Cow::Owned(lines.behind(header))
         } else {
             Cow::Borrowed(lines)
         })
@@ -246,10 +249,11 @@ impl Cut for File {
 /// the length, if it is known.
 fn write_or_cut(
     file: &mut impl Cut,
-    bytes: &[u8],
+    bytes: &Pieces,
     length: u64,
 ) -> std::result::Result<(), (Error, Option<u64>)> {
-    file.write_all(bytes)
+    bytes
+        .write_to(file)
         .map_err(|error| (error, file.cut(length).is_ok().then_some(length)))
 }
 
@@ -328,14 +332,14 @@ mod tests {
             room: 6,
             cuts: true,
         };
-        let (error, end) = write_or_cut(&mut disk, b"22222\n", 2).unwrap_err();
+        let (error, end) = write_or_cut(&mut disk, &Pieces::from(b"22222\n".to_vec()), 2).unwrap_err();
         assert_eq!((error.kind(), end), (ErrorKind::StorageFull, Some(2)));
         assert_eq!(disk.bytes, b"1\n");
         disk.room = 8;
-        write_or_cut(&mut disk, b"22222\n", 2).unwrap();
+        write_or_cut(&mut disk, &Pieces::from(b"22222\n".to_vec()), 2).unwrap();
         assert_eq!(disk.bytes, b"1\n22222\n");
         disk.cuts = false;
-        let (_, end) = write_or_cut(&mut disk, b"3\n", 8).unwrap_err();
+        let (_, end) = write_or_cut(&mut disk, &Pieces::from(b"3\n".to_vec()), 8).unwrap_err();
         assert_eq!(end, None, "nobody knows how long it is");
     }
 
@@ -522,11 +526,17 @@ mod tests {
         });
         let now = o365_core::Clock::now(&o365_core::SystemClock);
         let mut file = Appender::open_as(&path, manner).unwrap();
-        file.append_at(b"1\n", now).unwrap();
-        file.append_at(b"2\n", now + chrono::TimeDelta::minutes(59))
-            .unwrap();
-        file.append_at(b"3\n", now + chrono::TimeDelta::minutes(61))
-            .unwrap();
+        file.append_at(&Pieces::from(b"1\n".to_vec()), now).unwrap();
+        file.append_at(
+            &Pieces::from(b"2\n".to_vec()),
+            now + chrono::TimeDelta::minutes(59),
+        )
+        .unwrap();
+        file.append_at(
+            &Pieces::from(b"3\n".to_vec()),
+            now + chrono::TimeDelta::minutes(61),
+        )
+        .unwrap();
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(
             (read("out.1.ndjson"), read("out.ndjson")),

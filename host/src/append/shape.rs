@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Seek, SeekFrom},
 };
 
+use super::Pieces;
 use crate::sinks::Compression;
 
 /// The start of the last line is looked for in so many bytes, then in ever more.
@@ -36,10 +37,10 @@ pub(super) enum End {
 
 impl Shape {
     /// Lines as they are written.
-    pub(super) fn bytes(self, lines: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>> {
+    pub(super) fn bytes(self, lines: Cow<'_, Pieces>) -> Result<Cow<'_, Pieces>> {
         match self {
             Self::Json | Self::Lines => Ok(lines),
-            Self::Compressed(how) => how.compress(lines.into_owned()).map(Cow::Owned),
+            Self::Compressed(how) => Ok(Cow::Owned(how.compress(lines.joined())?.into())),
         }
     }
 

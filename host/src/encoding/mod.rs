@@ -4,8 +4,12 @@ mod csv;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use memchr::memchr2;
 use o365_core::{LogEvent, config::Problem};
 use serde::Deserialize;
+
+use crate::append::Pieces;
 
 pub use self::csv::{Csv, CsvOptions};
 
@@ -132,6 +136,23 @@ impl Codec {
         }
         out.push(b'\n');
     }
+
+    /// Appends the event and a line feed, without a copy where the text is at hand as it will be written.
+    pub(crate) fn lines(&self, event: &mut LogEvent, out: &mut Pieces) {
+        let mut text = Vec::new();
+        match self {
+            Self::Json => {
+                let document = event.to_bytes();
+                if memchr2(b'\n', b'\r', &document).is_none() {
+                    out.push(document);
+                    return out.push(Bytes::from_static(b"\n"));
+                }
+                self.encode(event, false, &mut text);
+            }
+            _ => self.encode(event, false, &mut text),
+        }
+        out.push(text);
+    }
 }
 
 fn original(event: &mut LogEvent) -> Option<String> {
@@ -144,13 +165,13 @@ fn original(event: &mut LogEvent) -> Option<String> {
 
 /// A line feed in JSON text can only stand between tokens, where a blank is as good.
 fn push_one_line(text: &[u8], out: &mut Vec<u8>) {
-    out.extend(text.iter().map(|byte| {
+    let start = out.len();
+    out.extend_from_slice(text);
+    for byte in &mut out[start..] {
         if matches!(byte, b'\n' | b'\r') {
-            b' '
-        } else {
-            *byte
+            *byte = b' ';
         }
-    }));
+    }
 }
 
 const KEY: &str = "\x1b[34m";

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::config::path_at;
 use crate::{
-    append::{Appender, Manner},
+    append::{Appender, Manner, Pieces},
     encoding::Codec,
     sinks::delivery::SinkStats,
 };
@@ -52,23 +52,19 @@ impl StreamSink for FileSink {
     ) -> Result<(), ComponentError> {
         self.stats.set_limit(1);
         let mut ready = input.ready_chunks(GROUP_BATCHES);
-        let mut text = Vec::new();
         while let Some(batches) = ready.next().await {
             let mut batches = batches.into_iter().peekable();
             while batches.peek().is_some() {
-                text.clear();
+                let mut text = Pieces::default();
                 let mut group = Vec::new();
                 while text.len() < GROUP_BYTES
                     && let Some(mut batch) = batches.next()
                 {
                     let codec = &self.codec;
-                    batch
-                        .iter_mut()
-                        .for_each(|event| codec.encode(event, false, &mut text));
+                    batch.iter_mut().for_each(|event| codec.lines(event, &mut text));
                     group.push(batch);
                 }
-                let written;
-                (written, text) = self.write(text).await?;
+                let written = self.write(text).await?;
                 let events: usize = group.iter().map(EventBatch::len).sum();
                 self.stats.sent.add(events as u64, written);
                 group
@@ -83,8 +79,8 @@ impl StreamSink for FileSink {
 
 impl FileSink {
     /// Writes, and while there is no room waits for some: nothing is dropped, and what waits holds its place, so that the
-    /// pipeline waits, too. Gives the text back, for its room.
-    async fn write(&mut self, text: Vec<u8>) -> Result<(u64, Vec<u8>), ComponentError> {
+    /// pipeline waits, too.
+    async fn write(&mut self, text: Pieces) -> Result<u64, ComponentError> {
         let text = Arc::new(text);
         let sink = self.key.clone();
         let stats = Arc::clone(&self.stats);
@@ -117,11 +113,11 @@ impl FileSink {
         if failures > 0 {
             info!(%sink, failures, waited = ?began.elapsed(), "there is room again, the sink goes on");
         }
-        Ok((written, Arc::try_unwrap(text).unwrap_or_default()))
+        Ok(written)
     }
 
     /// Appends whole lines and waits until they are on disk.
-    async fn append(&mut self, path: &Path, text: Arc<Vec<u8>>) -> Result<u64, Error> {
+    async fn append(&mut self, path: &Path, text: Arc<Pieces>) -> Result<u64, Error> {
         // A new day, a new file: the old one is complete and on disk.
         let open = self.open.take().filter(|(open, _)| open == path);
         let (path, manner, now) = (path.to_owned(), Arc::clone(&self.manner), self.clock.now());
