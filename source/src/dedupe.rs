@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn key(id: &str) -> EventKey {
-        EventKey::new(id).unwrap()
+        EventKey::new(id, None).unwrap()
     }
 
     #[test]

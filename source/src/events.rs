@@ -290,9 +290,19 @@ fn surrogate(text: &[u8], at: usize) -> Option<Half> {
     }
 }
 
-/// The `Id` of an event: a text at the top level. The last one counts, as it does for every parser.
-pub(crate) fn find_id(event: &[u8]) -> Option<&str> {
-    let mut id = None;
+/// What tells an event from others: texts at its top level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Identity<'a> {
+    /// `Id`.
+    pub(crate) id: Option<&'a str>,
+    /// `CreationTime`.
+    pub(crate) created: Option<&'a str>,
+}
+
+/// Looks at the top level of an event; nothing if it is no object. Of a key that stands there twice the last one counts, as it does
+/// for every parser.
+pub(crate) fn identify(event: &[u8]) -> Option<Identity<'_>> {
+    let mut found = Identity::default();
     let mut at = skip_space(event, 0);
     if event.get(at) != Some(&b'{') {
         return None;
@@ -301,7 +311,7 @@ pub(crate) fn find_id(event: &[u8]) -> Option<&str> {
     loop {
         at = skip_space(event, at);
         match event.get(at)? {
-            b'}' => return id,
+            b'}' => return Some(found),
             b',' => {
                 at += 1;
                 continue;
@@ -310,15 +320,19 @@ pub(crate) fn find_id(event: &[u8]) -> Option<&str> {
             _ => return None,
         }
         let key_end = string_end(event, at)?;
-        let is_id = &event[at..key_end] == br#""Id""#;
+        let field = match &event[at..key_end] {
+            br#""Id""# => Some(&mut found.id),
+            br#""CreationTime""# => Some(&mut found.created),
+            _ => None,
+        };
         at = skip_space(event, key_end);
         if event.get(at) != Some(&b':') {
             return None;
         }
         at = skip_space(event, at + 1);
         let end = member_end(event, at)?;
-        if is_id {
-            id = plain_text(&event[at..end]);
+        if let Some(field) = field {
+            *field = plain_text(&event[at..end]);
         }
         at = end;
     }
@@ -467,7 +481,37 @@ mod tests {
             ("7", None),
             ("", None),
         ] {
-            assert_eq!(find_id(event.as_bytes()), expect, "{event}");
+            assert_eq!(id_of(event.as_bytes()), expect, "{event}");
+        }
+    }
+
+    fn id_of(event: &[u8]) -> Option<&str> {
+        identify(event)?.id
+    }
+
+    #[test]
+    fn the_time_is_found_beside_the_id() {
+        for (event, expect) in [
+            (
+                r#"{"CreationTime":"2026-01-02T10:20:30","Id":"x"}"#,
+                Some("2026-01-02T10:20:30"),
+            ),
+            (
+                r#"{"Id":"x","CreationTime":"a","o":{"CreationTime":"b"},"CreationTime":"c"}"#,
+                Some("c"),
+            ),
+            (r#"{"Id":"x","CreationTime":5}"#, None),
+            (r#"{"Id":"x"}"#, None),
+        ] {
+            let created = expect;
+            assert_eq!(
+                identify(event.as_bytes()),
+                Some(Identity {
+                    id: Some("x"),
+                    created
+                }),
+                "{event}"
+            );
         }
     }
 
@@ -504,7 +548,7 @@ mod tests {
             prop_assert_eq!(parsed, events);
             for event in &found.events {
                 prop_assert!(!event.contains(&b'\n'));
-                prop_assert_eq!(find_id(event), Some("x"));
+                prop_assert_eq!(id_of(event), Some("x"));
             }
         }
 
@@ -513,10 +557,10 @@ mod tests {
             Just(b'"'), Just(b'\\'), Just(b','), Just(b':'), Just(b'u'), any::<u8>()], 0..60)) {
             if let Ok(found) = split(&Bytes::from(body.clone())) {
                 for event in found.events {
-                    find_id(&event);
+                    identify(&event);
                 }
             }
-            find_id(&body);
+            identify(&body);
         }
     }
 }

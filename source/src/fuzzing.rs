@@ -20,7 +20,7 @@ const ROOT: &str = "https://manage.office.com";
 pub fn blob(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
     let found = events::split(&body);
-    events::find_id(data);
+    events::identify(data);
     let whole: Option<Vec<&RawValue>> = serde_json::from_slice(data).ok();
     let Ok(found) = found else {
         assert!(whole.is_none(), "an array was refused");
@@ -32,8 +32,10 @@ pub fn blob(data: &[u8]) {
     for event in &found.events {
         let text = std::str::from_utf8(event).expect("an event is UTF-8");
         assert!(!text.contains(['\n', '\r']), "a line feed in an event");
-        let id = events::find_id(event);
-        assert!(id.is_none_or(|id| id.len() <= event.len()));
+        let found = events::identify(event).unwrap_or_default();
+        for text in [found.id, found.created].into_iter().flatten() {
+            assert!(text.len() <= event.len());
+        }
     }
     let Some(whole) = whole else { return };
     let odd = |what| found.oddities.contains(&what);
@@ -49,10 +51,12 @@ pub fn blob(data: &[u8]) {
         let parsed = serde_json::from_slice::<&RawValue>(event);
         assert!(parsed.is_ok(), "an event of an array is JSON");
         if let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(event)
-            && let Some(id) = events::find_id(event)
+            && let Some(found) = events::identify(event)
         {
-            let parsed = members.get("Id").and_then(serde_json::Value::as_str);
-            assert_eq!(parsed, Some(id), "the id of an event");
+            for (name, text) in [("Id", found.id), ("CreationTime", found.created)] {
+                let parsed = members.get(name).and_then(serde_json::Value::as_str);
+                assert!(text.is_none() || parsed == text, "{name} of an event");
+            }
         }
     }
 }
@@ -255,7 +259,7 @@ mod tests {
         assert!(events::split(&open.into()).is_err());
         let long = [&b"[{\"Id\":\"x\",\"a\":\""[..], &b"a".repeat(16 << 20), b"\"}]"].concat();
         let split = events::split(&long.into()).unwrap();
-        assert_eq!(events::find_id(&split.events[0]), Some("x"));
+        assert_eq!(events::identify(&split.events[0]).unwrap().id, Some("x"));
     }
 
     proptest! {

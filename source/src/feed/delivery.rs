@@ -19,7 +19,7 @@ use super::{Feed, SLOW, poison};
 use crate::{
     dedupe::Claim,
     error::{ApiError, Class, SourceError},
-    events::{Split, find_id},
+    events::{Split, identify},
     fetch::{Held, Unread, read_blob},
     ledger::{Delivered, EventKey, PendingBlob, Retry},
     pace::later,
@@ -180,7 +180,7 @@ impl Sending<'_> {
         let mut seen = HashSet::new();
         for (index, event) in (0..).zip(split.events) {
             let key = if self.feed.shared.settings.deduplicate {
-                find_id(&event).and_then(EventKey::new)
+                identify(&event).and_then(|found| EventKey::new(found.id?, found.created))
             } else {
                 None
             };

@@ -278,8 +278,12 @@ impl Ledger {
         self.call(move |connection| {
             let mut statement =
                 connection.prepare_cached("SELECT 1 FROM events WHERE tenant = ?1 AND key = ?2")?;
+            let mut is_there = |key: &[u8]| statement.exists(params![tenant, key]);
+            let has_old_keys = connection
+                .prepare_cached("SELECT 1 FROM old_keys WHERE until IS NOT NULL")?
+                .exists([])?;
             keys.iter()
-                .map(|key| statement.exists(params![tenant, key.as_bytes()]))
+                .map(|key| Ok(is_there(key.as_bytes())? || (has_old_keys && is_there(key.without_hour())?)))
                 .collect()
         })
         .await
@@ -466,6 +470,10 @@ impl Ledger {
         self.call(move |connection| {
             let events =
                 connection.execute("DELETE FROM events WHERE seen < ?1", [millis(now - keep_events)])?;
+            connection.execute(
+                "UPDATE old_keys SET until = NULL WHERE until < ?1",
+                [millis(now - keep_events)],
+            )?;
             let done = connection.execute(
                 "DELETE FROM blobs WHERE state = 'done' AND created < ?1",
                 [millis(now - KEEP_DONE)],

@@ -8,6 +8,7 @@
 mod blobs;
 mod counters;
 mod edit;
+mod event_key;
 mod health;
 mod read;
 mod schema;
@@ -26,6 +27,7 @@ use rusqlite::ErrorCode;
 pub(crate) use self::{
     blobs::{Delivered, FeedRow, NewBlob, PendingBlob, Retry, SetAside},
     counters::{Configured, assumed_expiration},
+    event_key::EventKey,
     writer::{Ledger, backfills_in_use, remove as remove_ledger},
 };
 pub use self::{
@@ -130,41 +132,6 @@ pub(crate) const BACKFILL: &str = "backfill-";
 /// The file whose lock says that a process owns the ledger.
 fn lock_path(path: &Path) -> PathBuf {
     path.with_extension("lock")
-}
-
-/// An event's `Id` as it is compared: a GUID as its 16 bytes, any other text in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct EventKey(Box<[u8]>);
-
-impl EventKey {
-    /// Longer texts are no ids.
-    const MAX: usize = 256;
-
-    /// Nothing for a text that cannot tell events apart.
-    pub(crate) fn new(id: &str) -> Option<Self> {
-        let id = id.trim();
-        if id.is_empty() || id.len() > Self::MAX {
-            return None;
-        }
-        if crate::types::is_guid(id) {
-            let nibbles: Vec<u8> = id
-                .bytes()
-                .filter_map(|byte| char::from(byte).to_digit(16))
-                .filter_map(|digit| u8::try_from(digit).ok())
-                .collect();
-            return Some(Self(
-                nibbles.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect(),
-            ));
-        }
-        // Never as long as a GUID's bytes.
-        let mut text = b"text id\0\0\0\0\0\0\0\0\0\0".to_vec();
-        text.extend(id.to_lowercase().bytes());
-        Some(Self(text.into()))
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 fn millis(instant: DateTime<Utc>) -> i64 {

@@ -119,7 +119,7 @@ impl Model {
 }
 
 fn event(number: u8) -> EventKey {
-    EventKey::new(&format!("event {number}")).unwrap()
+    EventKey::new(&format!("event {number}"), None).unwrap()
 }
 
 async fn run(actions: Vec<Action>) -> Result<(), TestCaseError> {

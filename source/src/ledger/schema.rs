@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::LedgerError;
 
 /// Format of the file. A change of the tables appends a step to [`STEPS`].
-const NEWEST: u32 = 2;
+const NEWEST: u32 = 3;
 
 /// What makes each format of the one before.
 const STEPS: [&str; NEWEST as usize] = [
@@ -87,11 +87,16 @@ UPDATE feeds SET
     events_delivered = (SELECT coalesce(sum(event_count), 0) FROM blobs WHERE feed = feeds.id AND state = 'done'),
     blobs_expired = (SELECT count(*) FROM blobs WHERE feed = feeds.id AND state = 'expired');
 ",
+    r"
+-- Keys of events begin with the hour from now on. One row: until when ids were kept without it, nothing if none is left.
+CREATE TABLE old_keys (until INTEGER) STRICT;
+INSERT INTO old_keys SELECT max(seen) FROM events;
+",
 ];
 
-/// What the first step makes, for tests of the second.
+/// What the first steps make, for tests of those behind them.
 #[cfg(test)]
-pub(super) const FIRST: &str = STEPS[0];
+pub(super) const FIRST: [&str; 2] = [STEPS[0], STEPS[1]];
 
 /// Settings of every writing connection.
 pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
@@ -99,6 +104,10 @@ pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Enough for the pages of several hours and tenants; kilobytes.
+    connection.pragma_update(None, "cache_size", -8_192)?;
+    // Pages. The same page is changed by many commits before it is copied into the database.
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())

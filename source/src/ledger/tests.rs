@@ -168,12 +168,12 @@ async fn a_delivered_blob_and_its_ids_are_remembered_together() {
     let fixture = Fixture::new().await;
     fixture.record(0, &[blob("a", -1)]).await;
     let (row, ledger) = (fixture.row, &fixture.ledger);
-    let keys = ["A", "b"].map(|id| EventKey::new(id).unwrap()).to_vec();
+    let keys = ["A", "b"].map(|id| EventKey::new(id, None).unwrap()).to_vec();
     ledger
         .delivered(row.feed, row.tenant, "a".to_owned(), sent(keys, 2), at(0))
         .await
         .unwrap();
-    let asked = ["a", "c"].map(|id| EventKey::new(id).unwrap()).to_vec();
+    let asked = ["a", "c"].map(|id| EventKey::new(id, None).unwrap()).to_vec();
     let fixture = fixture.crash().await;
     assert_eq!(
         fixture.ledger.known(row.tenant, asked.clone()).await.unwrap(),
@@ -321,24 +321,48 @@ async fn a_ledger_of_the_future_is_refused() {
     assert!(LedgerReader::open(&folder.path().join("nothing")).is_err());
 }
 
-#[test]
-fn ids_are_compared_without_case_and_an_empty_one_is_none() {
-    let key = |id: &str| EventKey::new(id);
+/// Keys without an hour are known until the last of them is forgotten, whatever hour the event has.
+#[tokio::test]
+async fn events_of_a_ledger_of_the_second_version_are_still_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(&schema::FIRST.concat()).unwrap();
+    old.execute_batch(&format!(
+        "INSERT INTO tenants (id, guid) VALUES (1, '41463f53-8812-40f4-890f-865bf6e35190');
+         INSERT INTO events VALUES (1, X'000000000000000000000000000000aa', {seen}), (1, X'7465787420696400000000000000000000616263', {seen});
+         PRAGMA user_version = 2;",
+        seen = at(0).timestamp_millis()
+    ))
+    .unwrap();
+    drop(old);
+    let ledger = Ledger::open(&path).await.unwrap();
+    let key = |id| EventKey::new(id, Some("2026-01-15T10:20:30")).unwrap();
+    let asked = || {
+        vec![
+            key("00000000-0000-0000-0000-0000000000aa"),
+            key("ABC"),
+            key("00000000-0000-0000-0000-0000000000ab"),
+            key("abd"),
+        ]
+    };
     assert_eq!(
-        key("41463F53-8812-40F4-890F-865BF6E35190"),
-        key("41463f53-8812-40f4-890f-865bf6e35190")
+        ledger.known(1, asked()).await.unwrap(),
+        [true, true, false, false]
     );
+    let keep = TimeDelta::hours(60);
+    ledger.evict(at(30), keep).await.unwrap();
     assert_eq!(
-        key("41463f53-8812-40f4-890f-865bf6e35190")
-            .unwrap()
-            .as_bytes()
-            .len(),
-        16
+        ledger.known(1, asked()).await.unwrap(),
+        [true, true, false, false]
     );
-    assert_eq!(key("ABC"), key("abc"));
-    assert_ne!(key("abc"), key("abd"));
-    assert_eq!(key(" "), None);
-    assert_eq!(key(&"x".repeat(300)), None);
+    ledger.evict(at(61), keep).await.unwrap();
+    assert_eq!(ledger.known(1, asked()).await.unwrap(), [false; 4]);
+    let left: Option<i64> = rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT until FROM old_keys", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, None);
 }
 
 #[tokio::test]
@@ -346,7 +370,7 @@ async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.sqlite");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch(schema::FIRST).unwrap();
+    old.execute_batch(schema::FIRST[0]).unwrap();
     old.execute_batch(
         "INSERT INTO tenants VALUES (1, '41463f53-8812-40f4-890f-865bf6e35190');
          INSERT INTO feeds (id, tenant, content_type, origin, cursor, last_listed) VALUES (1, 1, 'Audit.Exchange', 1, 2, 2);
