@@ -44,6 +44,7 @@ mod replay;
 #[cfg(target_os = "linux")]
 mod servers;
 mod signals;
+mod simulate;
 mod state;
 #[cfg(unix)]
 mod swap;

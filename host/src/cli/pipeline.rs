@@ -271,6 +271,20 @@ pub(super) fn environment(
     })
 }
 
+/// How much of the machine transforms may use.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Workers {
+    /// Threads of each transform, 1 to 64. Default: one for each core.
+    #[arg(long = "workers", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    number: Option<u8>,
+}
+
+impl Workers {
+    pub(super) fn number(self) -> usize {
+        self.number.map_or_else(default_workers, usize::from)
+    }
+}
+
 /// One worker for each core.
 pub(super) fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -28,6 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Changes the pipeline that runs.
 pub(super) struct Reloader {
     pub(super) path: PathBuf,
+    pub(super) workers: pipeline::Workers,
     /// What runs.
     pub(super) current: Loaded,
     pub(super) control: Control,
@@ -99,6 +100,7 @@ impl Reloader {
 
     async fn take_over(&mut self) -> Result<Difference, Refused> {
         let mut next = pipeline::load(&self.path)?;
+        next.pipeline.workers = self.workers.number();
         next.only_changes_what_can_change(&self.current)?;
         let plan = next.plan()?;
         pipeline::warn_of_unread(&plan);

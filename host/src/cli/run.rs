@@ -36,10 +36,14 @@ pub(super) struct Args {
     /// exporter.
     #[arg(long, value_name = "FILE")]
     metrics_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    workers: pipeline::Workers,
 }
 
 pub(super) async fn run(args: Args) -> Result<u8, Failed> {
-    let loaded = pipeline::load(&args.config)?;
+    let mut loaded = pipeline::load(&args.config)?;
+    loaded.pipeline.workers = args.workers.number();
     let plan = loaded.plan()?;
     pipeline::warn_of_unread(&plan);
     let shutdown = ShutdownTrigger::new();
@@ -91,6 +95,7 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
     info!(config = %args.config.display(), data_dir = %data_dir.display(), "pipeline starts");
     let grace = loaded.grace;
     let reloader = Reloader {
+        workers: args.workers,
         path: args.config,
         current: loaded,
         control: topology.control(plan),

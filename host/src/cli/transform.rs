@@ -47,13 +47,16 @@ pub(super) struct Args {
     /// Where events that cannot be transformed go, with the reason. Default: standard error.
     #[arg(long, value_name = "FILE")]
     failed: Option<PathBuf>,
+
+    #[command(flatten)]
+    workers: pipeline::Workers,
 }
 
 pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
     let shutdown = ShutdownTrigger::new();
     let dead_letters = args.failed.clone().map_or(Target::Stderr, Target::File);
     let mut loaded = args.config.as_deref().map(pipeline::load).transpose()?;
-    let (pipeline, grace) = match &mut loaded {
+    let (mut pipeline, grace) = match &mut loaded {
         Some(loaded) => {
             // Its own names first, so that a mistake in them is reported at its line.
             loaded.plan()?;
@@ -69,6 +72,7 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
         Some(loaded) => loaded.refuse(&failure),
         None => refuse_args(&failure),
     };
+    pipeline.workers = args.workers.number();
     let plan = topology::plan(&pipeline).map_err(|problems| {
         let lines: Vec<_> = problems
             .into_iter()
@@ -101,7 +105,6 @@ pub(super) async fn transform(args: Args) -> Result<u8, Failed> {
 fn pipeline_of(args: &Args) -> Result<Pipeline, Failed> {
     let mut pipeline = Pipeline {
         sources: IndexMap::from([(STDIN.into(), Box::new(StdinConfig::default()) as _)]),
-        workers: pipeline::default_workers(),
         config_dir: ".".into(),
         ..Pipeline::default()
     };
