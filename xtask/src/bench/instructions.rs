@@ -68,7 +68,7 @@ fn slower(committed: &Counts, counted: &Counts) -> Vec<String> {
 }
 
 fn count(root: &Path) -> Result<Counts> {
-    let program = super::build(root)?;
+    let program = super::build(root, "o365-bench")?;
     let dir = root.join("target/bench");
     std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
     let mut write = Command::new(&program);

@@ -9,8 +9,21 @@ use super::{Measured, Speed};
 use crate::workspace;
 
 const PAGE: &str = "docs/benchmarks.md";
-const BEGIN: &str = "<!-- measured: written by `cargo xtask bench` -->\n";
-const END: &str = "<!-- end of measured -->\n";
+
+/// A part of the page, between two lines.
+pub(super) struct Section {
+    begin: &'static str,
+    end: &'static str,
+}
+
+pub(super) const MAPPING: Section = Section {
+    begin: "<!-- measured: written by `cargo xtask bench` -->\n",
+    end: "<!-- end of measured -->\n",
+};
+pub(super) const SCALE: Section = Section {
+    begin: "<!-- scale: written by `cargo xtask bench --scale` -->\n",
+    end: "<!-- end of scale -->\n",
+};
 
 /// Which ratios are told, and what is asked of them.
 const RATIOS: [Ratio; 6] = [
@@ -52,25 +65,28 @@ struct Ratio {
     bar: Option<f64>,
 }
 
-pub(super) fn write(root: &Path, measured: &[Measured]) -> Result<()> {
+/// Writes a section anew.
+pub(super) fn write(root: &Path, section: &Section, text: &str) -> Result<()> {
     let path = root.join(PAGE);
     let page = workspace::read_text(&path)?;
-    let page = replaced(&page, &tables(measured, &machine()))
-        .with_context(|| format!("{PAGE} lacks the line {BEGIN:?} or {END:?} after it"))?;
+    let page = replaced(&page, section, text).with_context(|| {
+        let Section { begin, end } = section;
+        format!("{PAGE} lacks the line {begin:?} or {end:?} after it")
+    })?;
     std::fs::write(&path, page).with_context(|| format!("{PAGE} cannot be written"))?;
     println!("{PAGE}: written");
     Ok(())
 }
 
 /// The page with another text between the two marks.
-fn replaced(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+fn replaced(page: &str, Section { begin, end }: &Section, text: &str) -> Option<String> {
+    let (before, rest) = page.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}\n{text}\n{end}{after}"))
 }
 
 /// The processor, for readers.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("model name"))?;
         Some(line.split_once(": ")?.1.to_owned())
@@ -82,7 +98,7 @@ fn machine() -> String {
     )
 }
 
-fn tables(measured: &[Measured], machine: &str) -> String {
+pub(super) fn tables(measured: &[Measured], machine: &str) -> String {
     let mut text = format!("{machine}; one thread.\n\nEvents per second, the median of all rounds:\n\n|");
     let column = |measured: &Measured| {
         format!(
@@ -125,7 +141,7 @@ fn rate(measured: &Measured, name: &str) -> Option<f64> {
 }
 
 /// `123,456`.
-fn thousands(number: f64) -> String {
+pub(super) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -151,16 +167,14 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_is_replaced() {
-        let page = format!("# Head\n{BEGIN}old\n{END}tail\n");
-        let found = replaced(&page, "new").expect("both marks");
-        assert_eq!(found, format!("# Head\n{BEGIN}\nnew\n{END}tail\n"));
-        assert_eq!(
-            replaced(&found, "new").as_deref(),
-            Some(found.as_str()),
-            "twice is once"
-        );
-        assert_eq!(replaced("no marks", "new"), None);
-        assert_eq!(replaced(&format!("{END}{BEGIN}"), "new"), None);
+        let Section { begin, end } = MAPPING;
+        let replaced = |page: &str| replaced(page, &MAPPING, "new");
+        let page = format!("# Head\n{begin}old\n{end}tail\n");
+        let found = replaced(&page).expect("both marks");
+        assert_eq!(found, format!("# Head\n{begin}\nnew\n{end}tail\n"));
+        assert_eq!(replaced(&found).as_deref(), Some(found.as_str()), "twice is once");
+        assert_eq!(replaced("no marks"), None);
+        assert_eq!(replaced(&format!("{end}{begin}")), None);
     }
 
     #[test]
