@@ -30,8 +30,27 @@ pub(crate) fn guid(high: u64, low: u64) -> String {
     let third = 0x4000 | (high & 0x0fff);
     let fourth = 0x8000 | ((low >> 48) & 0x3fff);
     let (first, second, fifth) = (high >> 32, (high >> 16) & 0xffff, low & 0xffff_ffff_ffff);
-    format!("{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{fifth:012x}")
+    let mut text = String::with_capacity(36);
+    for (at, (number, digits)) in [(first, 8), (second, 4), (third, 4), (fourth, 4), (fifth, 12)]
+        .into_iter()
+        .enumerate()
+    {
+        if at > 0 {
+            text.push('-');
+        }
+        // An event has a dozen of them, and the formatting machinery would take most of its time.
+        text.extend(
+            (0..digits)
+                .rev()
+                .map(|digit| HEX[(number >> (4 * digit) & 15) as usize]),
+        );
+    }
+    text
 }
+
+const HEX: [char; 16] = [
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+];
 
 /// The GUID of event number `index` of the world with this seed.
 ///

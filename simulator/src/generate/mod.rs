@@ -20,7 +20,7 @@ mod threat;
 
 pub(crate) use dlp::SENSITIVE_TYPES;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
 use crate::config::TenantSpec;
 use crate::content_type::ContentType;
@@ -124,7 +124,19 @@ struct Actor<'a> {
 impl Event<'_> {
     /// A time of the service: no zone, because the service sends none.
     fn stamp(time: DateTime<Utc>) -> String {
-        time.format("%Y-%m-%dT%H:%M:%S").to_string()
+        let (date, time) = (time.date_naive(), time.time());
+        let mut text = format!("{:04}", date.year());
+        for (before, number) in [
+            ('-', date.month()),
+            ('-', date.day()),
+            ('T', time.hour()),
+            (':', time.minute()),
+            (':', time.second()),
+        ] {
+            text.push(before);
+            text.extend([number / 10, number % 10].map(|digit| char::from_digit(digit, 10).unwrap_or('0')));
+        }
+        text
     }
 
     /// `CreationTime`: bare nearly always, with `Z` or a fraction once in a while.

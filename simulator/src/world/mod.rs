@@ -66,7 +66,7 @@ pub(crate) fn write_blob(
 ) -> io::Result<Content> {
     let tenant = &tenants[recipe.tenant];
     let event = |index, created| {
-        let mut out = String::with_capacity(1500);
+        let mut out = String::with_capacity(2560);
         generate::write_event(&mut out, seed, tenant, recipe.content_type, index, created);
         out.into_bytes()
     };
