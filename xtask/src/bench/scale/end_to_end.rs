@@ -11,7 +11,7 @@ use super::{Bench, copy};
 use crate::bench::page::thousands;
 
 /// So many that a tenant's budget of 2,000 requests a minute limits nothing.
-const TENANTS: &str = "40";
+const TENANTS: &str = "12";
 const EVENTS_PER_BLOB: &str = "200";
 
 /// A simulator, and a configuration that collects from it.
