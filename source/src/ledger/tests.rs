@@ -321,6 +321,49 @@ async fn a_ledger_of_the_future_is_refused() {
     assert!(LedgerReader::open(&folder.path().join("nothing")).is_err());
 }
 
+/// What is delivered together changes pages that lie together: with random keys each event of a blob would change one of its own.
+#[tokio::test]
+async fn a_blob_is_written_to_a_few_pages_however_many_events_are_known() {
+    const EVENTS: u128 = 200;
+    let fixture = Fixture::new().await;
+    let (row, ledger) = (fixture.row, &fixture.ledger);
+    let mut number = 0_u128;
+    let mut deliver = async |hour: u128| {
+        let created = format!("2026-01-{:02}T{:02}:00:00", 1 + hour / 24, hour % 24);
+        let keys = (0..EVENTS).map(|_| {
+            number += 1;
+            let id = number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            let digits = format!("{id:032x}");
+            let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+            EventKey::new(&parts.join("-"), Some(&created)).unwrap()
+        });
+        let sent = sent(keys.collect(), 200);
+        ledger
+            .delivered(row.feed, row.tenant, hour.to_string(), sent, at(0))
+            .await
+            .unwrap();
+    };
+    for hour in 0..240 {
+        deliver(hour).await;
+    }
+    let path = Fixture::path(&fixture.folder);
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    for blob in 0..10 {
+        deliver(100 + blob).await;
+    }
+    let log = std::fs::metadata(path.with_extension("sqlite-wal"))
+        .unwrap()
+        .len();
+    let pages = log / 4096 / 10;
+    assert!(
+        (1..=40).contains(&pages),
+        "{pages} pages for a blob of {EVENTS} events"
+    );
+}
+
 /// Keys without an hour are known until the last of them is forgotten, whatever hour the event has.
 #[tokio::test]
 async fn events_of_a_ledger_of_the_second_version_are_still_known() {
