@@ -201,7 +201,8 @@ impl Said {
             200..=299 => Answer::delivered(events),
             413 => Answer::TooLarge(Failure::new("rejected", reason)),
             400 | 422 => Answer::Divide(Failure::new("rejected", reason)),
-            408 | 429 | 500..=599 => Answer::Again(Again::overloaded(reason, self.retry_after)),
+            429 => Answer::Again(Again::crowded(reason, self.retry_after)),
+            408 | 500..=599 => Answer::Again(Again::overloaded(reason, self.retry_after)),
             // Nothing is wrong with the events: a login that has ended, a wrong path.
             _ => Answer::Again(Again::failed(format!("{reason}; {}", advice(self.status)))),
         }

@@ -151,6 +151,11 @@ struct Done {
     too_large: Option<u64>,
 }
 
+/// Whole requests that a server has to refuse with 429 in a row before smaller ones are tried.
+const CROWDED: u32 = 3;
+/// Bytes of a request that is small enough for any server; one that refuses it is really busy.
+const SMALL: u64 = 64 << 10;
+
 struct Requests<'s, D> {
     sink: &'s Delivery<D>,
     refused: RefusedEvents,
@@ -191,7 +196,7 @@ impl<D: Destination> Requests<'_, D> {
         };
         let mut open = vec![batch];
         while let Some(mut batch) = open.pop() {
-            let mut failures = 0;
+            let (mut failures, mut crowded) = (0, 0);
             while !batch.events.is_empty() {
                 let began = Instant::now();
                 let answer = self.attempt(&batch).await;
@@ -216,7 +221,10 @@ impl<D: Destination> Requests<'_, D> {
                         open.push(rest);
                         continue;
                     }
-                    Answer::Again(again) => again,
+                    Answer::Again(again) => {
+                        crowded = if again.crowded { crowded + 1 } else { 0 };
+                        again
+                    }
                     Answer::Each(verdicts) => match self.judge(&mut batch, verdicts).await {
                         Some(again) => again,
                         None => continue,
@@ -225,6 +233,16 @@ impl<D: Destination> Requests<'_, D> {
                 failures += 1;
                 done.overloaded |= again.overloaded;
                 self.wait(&batch, failures, &again).await?;
+                if crowded >= CROWDED && batch.events.len() > 1 && batch.bytes() > SMALL {
+                    // As if it had said that it was too large, which it may mean.
+                    crowded = 0;
+                    done.too_large = Some(
+                        done.too_large
+                            .map_or(batch.bytes(), |least| least.min(batch.bytes())),
+                    );
+                    let rest = batch.split_off(batch.events.len() / 2);
+                    open.push(rest);
+                }
             }
         }
         Ok(done)

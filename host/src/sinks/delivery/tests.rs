@@ -249,6 +249,54 @@ async fn a_server_that_takes_less_is_sent_less_from_then_on() {
     assert!((2..=5).contains(&too_large), "{sizes:?}");
 }
 
+/// Elasticsearch counts the bytes that it works on, and refuses with 429 what alone is more than it may have (seen with 8.19.0 and
+/// `indexing_pressure.memory.limit`): the same request again would be refused for ever.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_refused_as_too_many_again_and_again_is_made_smaller() {
+    const MOST: usize = 100_000;
+    let size = |events: &[Encoded]| events.iter().map(|event| event.body.len()).sum::<usize>();
+    let destination = Scripted::new(move |_, events| {
+        if size(events) > MOST {
+            Answer::Again(Again::crowded("429", None))
+        } else {
+            Answer::delivered(events.len())
+        }
+    });
+    let mut sink = delivery(&destination);
+    sink.batch.max_bytes = ByteSize(1_000_000);
+    let document: &str = Box::leak("x".repeat(2_000).into_boxed_str());
+    let (result, status, refused) = run(sink, &vec![document; 400]).await;
+    result.unwrap();
+    assert_eq!((status, refused.len()), (EventStatus::Delivered, 0));
+    let taken: usize = destination
+        .seen()
+        .iter()
+        .map(|seen| seen.concat().len())
+        .filter(|size| *size <= MOST)
+        .sum();
+    assert_eq!(taken, 400 * document.len());
+}
+
+/// A server that is only busy gets what it was to get, and no more requests than before.
+#[tokio::test(start_paused = true)]
+async fn small_requests_to_a_busy_server_stay_as_they_are() {
+    let destination = Scripted::new(|attempt, events| {
+        if attempt < 10 {
+            Answer::Again(Again::crowded("429", None))
+        } else {
+            Answer::delivered(events.len())
+        }
+    });
+    let (result, status, _) = run(delivery(&destination), &["a", "b", "c"]).await;
+    result.unwrap();
+    assert_eq!(status, EventStatus::Delivered);
+    assert!(
+        destination.seen().iter().all(|seen| seen.len() == 3),
+        "{:?}",
+        destination.seen()
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_answer_is_no_delivery() {
     let destination = Arc::new(Scripted {

@@ -38,6 +38,8 @@ pub struct Again {
     pub after: Option<Duration>,
     /// Whether it has too much to do: then it gets fewer requests at a time.
     pub overloaded: bool,
+    /// Whether it said so of the request itself (429). A server that counts bytes may mean that it will never take so many.
+    pub crowded: bool,
 }
 
 impl Again {
@@ -47,6 +49,15 @@ impl Again {
             reason: reason.into(),
             after,
             overloaded: true,
+            crowded: false,
+        }
+    }
+
+    /// The server does not take the request at this time.
+    pub fn crowded(reason: impl Into<String>, after: Option<Duration>) -> Self {
+        Self {
+            crowded: true,
+            ..Self::overloaded(reason, after)
         }
     }
 
@@ -56,6 +67,7 @@ impl Again {
             reason: reason.into(),
             after: None,
             overloaded: false,
+            crowded: false,
         }
     }
 }
