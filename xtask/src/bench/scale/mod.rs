@@ -50,14 +50,20 @@ pub(super) fn run(root: &Path, full: bool) -> Result<()> {
         corpora,
         dir,
     };
-    let parts = [
-        format!("{}.\n", page::machine()),
-        transform::measure(&bench)?,
-        end_to_end::measure(&bench, full)?,
-        start::measure(&bench)?,
-        idle::measure(&bench, full)?,
+    let mut text = format!("{}.\n", page::machine());
+    let parts: [&dyn Fn() -> Result<String>; 4] = [
+        &|| transform::measure(&bench),
+        &|| end_to_end::measure(&bench, full),
+        &|| start::measure(&bench),
+        &|| idle::measure(&bench, full),
     ];
-    page::write(root, &SCALE, &parts.concat())?;
+    for part in parts {
+        let found = part()?;
+        // All of it takes long, and may be interrupted.
+        println!("{found}");
+        text += &found;
+    }
+    page::write(root, &SCALE, &text)?;
     std::fs::remove_dir_all(&bench.dir).context("the folder of the measurement cannot be removed")
 }
 
