@@ -24,6 +24,5 @@ fn read(event: &[u8], with: impl FnOnce(&json::Value<'_>)) -> bool {
         return false;
     };
     with(&tree);
-    std::mem::forget(tree);
     true
 }

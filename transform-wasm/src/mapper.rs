@@ -112,8 +112,6 @@ impl Mapper {
         // The record twice, once of it with backslashes, and what was made of it.
         let size = 3 * text.len() + 1024;
         doc.ecs.write(out, doc.profile.prunes_empties, size);
-        // All of it lies in the arena: there is nothing to take apart piece by piece.
-        std::mem::forget(doc);
         Outcome::Emit
     }
 }

@@ -20,11 +20,11 @@ const INDEXED: usize = u8::MAX as usize;
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
     /// Behind a reference, because values are moved more often than fields are looked at.
-    inner: &'a mut Fields<'a>,
+    inner: &'a mut Inner<'a>,
 }
 
 #[derive(Debug, Clone)]
-struct Fields<'a> {
+struct Inner<'a> {
     /// Gaps included.
     fields: Vec<'a, Field<'a>>,
     gaps: usize,
@@ -125,7 +125,7 @@ impl<'a> Object<'a> {
 
     pub(crate) fn with_capacity_in(fields: usize, bump: &'a Bump) -> Self {
         Self {
-            inner: bump.alloc_with(|| Fields {
+            inner: bump.alloc_with(|| Inner {
                 fields: Vec::with_capacity_in(fields, bump),
                 gaps: 0,
                 index: Index::EMPTY,
@@ -193,7 +193,7 @@ impl<'a> Object<'a> {
 
     /// Makes the index anew, after fields have moved.
     fn number(&mut self) {
-        let Fields { fields, index, .. } = &mut *self.inner;
+        let Inner { fields, index, .. } = &mut *self.inner;
         *index = Index::EMPTY;
         for (at, field) in fields.iter_mut().enumerate() {
             field.next = index.note(field.tag, at);
@@ -304,7 +304,7 @@ impl<'a> Object<'a> {
     /// Adds a key that is not there yet.
     #[inline]
     fn push(&mut self, key: Key<'a>, value: Value<'a>) {
-        let Fields { fields, index, .. } = &mut *self.inner;
+        let Inner { fields, index, .. } = &mut *self.inner;
         if fields.capacity() == 0 {
             fields.reserve(8);
         }
@@ -375,7 +375,7 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn prune(&mut self) {
-        let Fields { fields, gaps, .. } = &mut *self.inner;
+        let Inner { fields, gaps, .. } = &mut *self.inner;
         for field in fields.iter_mut().filter(|field| field.is_there()) {
             if field.value.prune() {
                 field.spelling = Spelling::Gone;
