@@ -81,7 +81,7 @@ mod tests {
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> Result<usize> {
             self.calls += 1;
-            if self.calls % 2 == 0 {
+            if self.calls.is_multiple_of(2) {
                 return Err(ErrorKind::Interrupted.into());
             }
             let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
