@@ -77,12 +77,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     page::write(root, &page::MAPPING, &page::tables(&measured, &page::machine()))
 }
 
-/// A program of the package of its name, as released.
+/// A program, as released. Built as one of the workspace's, so that all of them share their dependencies: features are those of
+/// all that is built at a time.
 fn build(root: &Path, package: &str) -> Result<std::path::PathBuf> {
     let mut cargo = workspace::cargo();
     cargo
         .current_dir(root)
-        .args(["build", "--quiet", "--release", "--package", package]);
+        .args(["build", "--quiet", "--release", "--workspace", "--bin", package]);
     workspace::run(&mut cargo)?;
     let target = workspace::metadata::<Target>(root, &["--no-deps", "--offline"])?.target_directory;
     Ok(target.join("release").join(package))
