@@ -1,6 +1,6 @@
 //! Text in pieces that are written together.
 
-use std::io::{Error, ErrorKind, IoSlice, Result, Write};
+use std::io::{ErrorKind, IoSlice, Result, Write};
 
 use bytes::Bytes;
 
@@ -34,8 +34,7 @@ impl Pieces {
     pub(super) fn behind(&self, first: &[u8]) -> Self {
         let mut all = Self::default();
         all.push(Bytes::copy_from_slice(first));
-        all.pieces.extend(self.pieces.iter().cloned());
-        all.bytes += self.bytes;
+        self.pieces.iter().for_each(|piece| all.push(piece.clone()));
         all
     }
 
@@ -48,7 +47,7 @@ impl Pieces {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => IoSlice::advance_slices(&mut rest, written),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err::<(), Error>(error),
+                Err(error) => return Err(error),
             }
         }
         Ok(())

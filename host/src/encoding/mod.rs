@@ -139,18 +139,15 @@ impl Codec {
 
     /// Appends the event and a line feed, without a copy where the text is at hand as it will be written.
     pub(crate) fn lines(&self, event: &mut LogEvent, out: &mut Pieces) {
-        let mut text = Vec::new();
-        match self {
-            Self::Json => {
-                let document = event.to_bytes();
-                if memchr2(b'\n', b'\r', &document).is_none() {
-                    out.push(document);
-                    return out.push(Bytes::from_static(b"\n"));
-                }
-                self.encode(event, false, &mut text);
+        if *self == Self::Json {
+            let document = event.to_bytes();
+            if memchr2(b'\n', b'\r', &document).is_none() {
+                out.push(document);
+                return out.push(Bytes::from_static(b"\n"));
             }
-            _ => self.encode(event, false, &mut text),
         }
+        let mut text = Vec::new();
+        self.encode(event, false, &mut text);
         out.push(text);
     }
 }

@@ -87,7 +87,15 @@ fn hour(created: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use chrono::TimeDelta;
+
+    use super::{
+        super::{
+            Ledger, schema,
+            tests::{Fixture, at, sent},
+        },
+        *,
+    };
 
     #[test]
     fn ids_are_compared_without_case_and_an_empty_one_is_none() {
@@ -142,5 +150,92 @@ mod tests {
         assert_ne!(key(Some("2026-01-02T10:00:00")), key(Some("2026-01-02T11:00:00")));
         assert_ne!(key(Some("2026-01-02T10:00:00")), key(None));
         assert_eq!(key(Some("yesterday")), key(None));
+    }
+
+    /// What is delivered together changes pages that lie together: with random keys each event of a blob would change one of its own.
+    #[tokio::test]
+    async fn a_blob_is_written_to_a_few_pages_however_many_events_are_known() {
+        const EVENTS: u128 = 200;
+        let fixture = Fixture::new().await;
+        let (row, ledger) = (fixture.row, &fixture.ledger);
+        let mut number = 0_u128;
+        let mut deliver = async |hour: u128| {
+            let created = format!("2026-01-{:02}T{:02}:00:00", 1 + hour / 24, hour % 24);
+            let keys = (0..EVENTS).map(|_| {
+                number += 1;
+                let id = number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+                let digits = format!("{id:032x}");
+                let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+                EventKey::new(&parts.join("-"), Some(&created)).unwrap()
+            });
+            let sent = sent(keys.collect(), 200);
+            ledger
+                .delivered(row.feed, row.tenant, hour.to_string(), sent, at(0))
+                .await
+                .unwrap();
+        };
+        for hour in 0..240 {
+            deliver(hour).await;
+        }
+        let path = Fixture::path(&fixture.folder);
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .unwrap();
+        for blob in 0..10 {
+            deliver(100 + blob).await;
+        }
+        let log = std::fs::metadata(path.with_extension("sqlite-wal"))
+            .unwrap()
+            .len();
+        let pages = log / 4096 / 10;
+        assert!(
+            (1..=40).contains(&pages),
+            "{pages} pages for a blob of {EVENTS} events"
+        );
+    }
+
+    /// Keys without an hour are known until the last of them is forgotten, whatever hour the event has.
+    #[tokio::test]
+    async fn events_of_a_ledger_of_the_second_version_are_still_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let old = rusqlite::Connection::open(&path).unwrap();
+        old.execute_batch(&schema::FIRST.concat()).unwrap();
+        old.execute_batch(&format!(
+            "INSERT INTO tenants (id, guid) VALUES (1, '41463f53-8812-40f4-890f-865bf6e35190');
+             INSERT INTO events VALUES (1, X'000000000000000000000000000000aa', {seen}), (1, X'7465787420696400000000000000000000616263', {seen});
+             PRAGMA user_version = 2;",
+            seen = at(0).timestamp_millis()
+        ))
+        .unwrap();
+        drop(old);
+        let ledger = Ledger::open(&path).await.unwrap();
+        let key = |id| EventKey::new(id, Some("2026-01-15T10:20:30")).unwrap();
+        let asked = || {
+            vec![
+                key("00000000-0000-0000-0000-0000000000aa"),
+                key("ABC"),
+                key("00000000-0000-0000-0000-0000000000ab"),
+                key("abd"),
+            ]
+        };
+        assert_eq!(
+            ledger.known(1, asked()).await.unwrap(),
+            [true, true, false, false]
+        );
+        let keep = TimeDelta::hours(60);
+        ledger.evict(at(30), keep).await.unwrap();
+        assert_eq!(
+            ledger.known(1, asked()).await.unwrap(),
+            [true, true, false, false]
+        );
+        ledger.evict(at(61), keep).await.unwrap();
+        assert_eq!(ledger.known(1, asked()).await.unwrap(), [false; 4]);
+        let left: Option<i64> = rusqlite::Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT until FROM old_keys", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, None);
     }
 }

@@ -151,6 +151,13 @@ struct Done {
     too_large: Option<u64>,
 }
 
+impl Done {
+    fn was_too_large(&mut self, batch: &Batch) {
+        let bytes = batch.bytes();
+        self.too_large = Some(self.too_large.map_or(bytes, |least| least.min(bytes)));
+    }
+}
+
 /// Whole requests that a server has to refuse with 429 in a row before smaller ones are tried.
 const CROWDED: u32 = 3;
 /// Bytes of a request that is small enough for any server; one that refuses it is really busy.
@@ -176,7 +183,9 @@ impl Batch {
         self.encoded.iter().map(|event| event.body.len() as u64).sum()
     }
 
-    fn split_off(&mut self, at: usize) -> Self {
+    /// Takes the second half away.
+    fn halve(&mut self) -> Self {
+        let at = self.events.len() / 2;
         Self {
             events: self.events.split_off(at),
             encoded: self.encoded.split_off(at),
@@ -214,11 +223,9 @@ impl<D: Destination> Requests<'_, D> {
                     }
                     Answer::Divide(_) | Answer::TooLarge(_) => {
                         if matches!(answer, Answer::TooLarge(_)) {
-                            let bytes = batch.bytes();
-                            done.too_large = Some(done.too_large.map_or(bytes, |least| least.min(bytes)));
+                            done.was_too_large(&batch);
                         }
-                        let rest = batch.split_off(batch.events.len() / 2);
-                        open.push(rest);
+                        open.push(batch.halve());
                         continue;
                     }
                     Answer::Again(again) => {
@@ -236,12 +243,8 @@ impl<D: Destination> Requests<'_, D> {
                 if crowded >= CROWDED && batch.events.len() > 1 && batch.bytes() > SMALL {
                     // As if it had said that it was too large, which it may mean.
                     crowded = 0;
-                    done.too_large = Some(
-                        done.too_large
-                            .map_or(batch.bytes(), |least| least.min(batch.bytes())),
-                    );
-                    let rest = batch.split_off(batch.events.len() / 2);
-                    open.push(rest);
+                    done.was_too_large(&batch);
+                    open.push(batch.halve());
                 }
             }
         }

@@ -219,10 +219,14 @@ async fn what_is_not_taken_as_a_whole_is_tried_in_halves() {
     assert_eq!(taken, ["a", "b", "c", "d"]);
 }
 
+/// Bytes of a request.
+fn size(events: &[Encoded]) -> usize {
+    events.iter().map(|event| event.body.len()).sum()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_less_is_sent_less_from_then_on() {
     const MOST: usize = 3_000;
-    let size = |events: &[Encoded]| events.iter().map(|event| event.body.len()).sum::<usize>();
     let destination = Scripted::new(move |_, events| {
         if size(events) > MOST {
             Answer::TooLarge(Failure::new("rejected", "413"))
@@ -254,7 +258,6 @@ async fn a_server_that_takes_less_is_sent_less_from_then_on() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_refused_as_too_many_again_and_again_is_made_smaller() {
     const MOST: usize = 100_000;
-    let size = |events: &[Encoded]| events.iter().map(|event| event.body.len()).sum::<usize>();
     let destination = Scripted::new(move |_, events| {
         if size(events) > MOST {
             Answer::Again(Again::crowded("429", None))
