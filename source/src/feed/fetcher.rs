@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use o365_core::SourceSender;
 use tokio::time::{Instant, sleep_until};
 
@@ -44,6 +44,7 @@ pub(super) async fn run(feed: &Feed, out: SourceSender) -> Result<End, SourceErr
         fatal: None,
         quiet_since: Instant::now(),
     };
+    // Boxed, so that a feed without work holds no room for a delivery: it is the largest state of all.
     let mut active = FuturesUnordered::new();
     let mut nudge = feed.shared.nudge.subscribe();
     loop {
@@ -52,11 +53,11 @@ pub(super) async fn run(feed: &Feed, out: SourceSender) -> Result<End, SourceErr
             // What is being sent has a sender of its own.
             fetcher.out = None;
         } else {
-            for blob in fetcher.next(active.len()).await? {
+            for blob in Box::pin(fetcher.next(active.len())).await? {
                 if let Some(out) = &fetcher.out {
                     feed.unsent.fetch_add(1, Ordering::AcqRel);
                     fetcher.on_their_way.insert(blob.content_id.clone());
-                    active.push(deliver(feed, blob, out.clone()));
+                    active.push(deliver(feed, blob, out.clone()).boxed());
                 }
             }
         }
@@ -67,7 +68,7 @@ pub(super) async fn run(feed: &Feed, out: SourceSender) -> Result<End, SourceErr
             if stopping {
                 return Ok(End::Stopped);
             }
-            if let Some(end) = fetcher.end().await? {
+            if let Some(end) = Box::pin(fetcher.end()).await? {
                 return Ok(end);
             }
         }

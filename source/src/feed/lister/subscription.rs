@@ -31,7 +31,7 @@ impl Lister<'_> {
                 () = feed.unsubscribed.notified() => {}
                 () = sleep(wait) => {}
             }
-            wait = match self.subscribe().await? {
+            wait = match Box::pin(self.subscribe()).await? {
                 Ok(()) => {
                     failures = 0;
                     Duration::MAX
