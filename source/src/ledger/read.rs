@@ -213,6 +213,11 @@ fn name(tenant_name: Option<&str>, tenant: &str, content_type: &str) -> String {
     format!("{} {content_type}", tenant_name.unwrap_or(tenant))
 }
 
+/// The last delivered blobs of a feed. `<> 'pending'` is what the index `blobs_final` is made with.
+const LAST_FINAL: &str = "SELECT created, found, finished, watched FROM blobs
+    WHERE feed = ?1 AND state <> 'pending' AND state = 'done' AND finished IS NOT NULL
+    ORDER BY created DESC LIMIT 1000";
+
 /// See the module.
 #[derive(Debug)]
 pub struct LedgerReader {
@@ -272,12 +277,7 @@ impl LedgerReader {
     }
 
     fn lag(&self, feed: i64) -> Result<LagRecord, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
-            // `<> 'pending'` is what the index `blobs_final` is made with.
-            "SELECT created, found, finished, watched FROM blobs
-             WHERE feed = ?1 AND state <> 'pending' AND state = 'done' AND finished IS NOT NULL
-             ORDER BY created DESC LIMIT 1000",
-        )?;
+        let mut statement = self.connection.prepare_cached(LAST_FINAL)?;
         let (mut service, mut own) = (Vec::new(), Vec::new());
         let mut rows = statement.query([feed])?;
         while let Some(row) = rows.next()? {
@@ -459,4 +459,24 @@ fn low_watermark(record: &FeedRecord, lookback: TimeDelta) -> Option<DateTime<Ut
 fn median_and_max(mut seconds: Vec<i64>) -> (Option<i64>, Option<i64>) {
     seconds.sort_unstable();
     (seconds.get(seconds.len() / 2).copied(), seconds.last().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::ledger::tests::Fixture;
+
+    /// With thousands of feeds, making statements anew for each of them took longer than what they ask for.
+    #[tokio::test]
+    async fn statements_are_made_once() {
+        let fixture = Fixture::new().await;
+        let reader = LedgerReader::open(&Fixture::path(&fixture.folder)).unwrap();
+        let mut statement = reader.connection.prepare(LAST_FINAL).unwrap();
+        for feed in 0..3 {
+            assert!(!statement.exists([feed]).unwrap());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }
