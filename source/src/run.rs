@@ -39,6 +39,8 @@ use crate::{
 
 /// Time that each feed adds to the beginning of all.
 const STAGGER: Duration = Duration::from_millis(10);
+/// How often it is written that windows held nothing, if nothing else is.
+const WRITE_LISTED_EVERY: Duration = Duration::from_secs(1);
 /// How often the ledger forgets what cannot come again.
 const EVICT_EVERY: Duration = Duration::from_hours(1);
 
@@ -260,6 +262,8 @@ async fn supervise(
     evict.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = interval(RETRY_NOTICED_AFTER);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut write = interval(WRITE_LISTED_EVERY);
+    write.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut version = None;
     loop {
         let ended = tokio::select! {
@@ -270,6 +274,10 @@ async fn supervise(
                 }
                 let keep_events = shared.settings.deduplicate_retention;
                 shared.ledger.evict(shared.pace.calendar(), keep_events).await?;
+                continue;
+            }
+            _ = write.tick() => {
+                shared.ledger.write_listed().await?;
                 continue;
             }
             _ = look.tick() => {
@@ -297,15 +305,17 @@ async fn supervise(
         shared.stop.cancel();
         fatal.get_or_insert(failure);
     }
+    let written = shared.ledger.write_listed().await;
     telemetry::stopped(incomplete.len());
     incomplete.sort_by(|a, b| a.feed.cmp(&b.feed));
-    match fatal {
-        Some(error) => Err(error),
-        None if shared.mode == RunMode::Once && !incomplete.is_empty() => {
-            Err(SourceError::Incomplete(incomplete))
-        }
-        None => Ok(()),
+    if let Some(error) = fatal {
+        return Err(error);
     }
+    written?;
+    if shared.mode == RunMode::Once && !incomplete.is_empty() {
+        return Err(SourceError::Incomplete(incomplete));
+    }
+    Ok(())
 }
 
 /// Removes what the quarantine folder has and the ledger does not know.

@@ -76,7 +76,8 @@ async fn list(feed: &Feed) -> Result<End, SourceError> {
     let mut failures = 0;
     loop {
         let unlisted = lister.unlisted;
-        let wait = match lister.cycle().await? {
+        // Boxed, so that a feed that waits for its next cycle holds no room for requests.
+        let wait = match Box::pin(lister.cycle()).await? {
             Cycle::Complete => {
                 failures = 0;
                 lister.unlisted = usize::MAX;
@@ -335,12 +336,13 @@ impl Lister<'_> {
     ) -> Result<(), SourceError> {
         let feed = self.feed;
         let now = later(feed.shared.pace.now(), Duration::ZERO);
-        let recorded = feed
-            .shared
-            .ledger
-            .record(feed.row.feed, progress, blobs, gap, now)
-            .await?;
+        let ledger = &feed.shared.ledger;
         feed.stats.set_cursor(progress.cursor);
+        if blobs.is_empty() && gap.is_none() {
+            ledger.listed_nothing(feed.row.feed, progress, now);
+            return Ok(());
+        }
+        let recorded = ledger.record(feed.row.feed, progress, blobs, gap, now).await?;
         add(&feed.stats.blobs_found, recorded.new);
         add(&feed.stats.blobs_quarantined, recorded.refused.len() as u64);
         if let Some(gap) = gap {

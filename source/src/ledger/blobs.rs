@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     EventKey, Ledger, LedgerError, count,
     counters::{Before, Late, assumed_expiration},
-    instant, millis,
+    instant, listed, millis,
 };
 use crate::{
     plan::{Gap, Progress},
@@ -187,18 +187,7 @@ impl Ledger {
                 record_blob(connection, feed, before, blob, now, &mut recorded)?;
             }
             recorded.late.save(connection, feed)?;
-            connection
-                .prepare_cached(
-                    "UPDATE feeds SET origin = ?2, cursor = ?3, last_sweep = ?4, last_listed = ?5, last_error = NULL
-                     WHERE id = ?1",
-                )?
-                .execute(params![
-                    feed,
-                    millis(progress.origin),
-                    millis(progress.cursor),
-                    progress.last_sweep.map(millis),
-                    millis(now),
-                ])?;
+            listed::save(connection, feed, progress, now)?;
             Ok(recorded)
         })
         .await

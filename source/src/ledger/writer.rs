@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BACKFILL, LedgerError, health, lock_path, schema};
+use super::{BACKFILL, LedgerError, health, listed::Unwritten, lock_path, schema};
 
 /// Requests that may wait for the thread.
 const QUEUE: usize = 1_024;
@@ -31,6 +31,7 @@ type Job = Box<dyn FnOnce(&Connection) -> (Finish, Option<LedgerError>) + Send>;
 pub(crate) struct Ledger {
     jobs: mpsc::Sender<Job>,
     path: Arc<Path>,
+    pub(super) unwritten: Arc<Unwritten>,
 }
 
 impl Ledger {
@@ -74,6 +75,7 @@ impl Ledger {
         Ok(Self {
             jobs,
             path: path.into(),
+            unwritten: Arc::default(),
         })
     }
 
@@ -86,8 +88,13 @@ impl Ledger {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (answer, outcome) = oneshot::channel();
+        let unwritten = Arc::clone(&self.unwritten);
         let job: Job = Box::new(move |connection| {
-            let result = isolated(connection, work).map_err(LedgerError::from);
+            // First, since it was said first.
+            let written = unwritten.write(connection);
+            let result = written
+                .and_then(|()| isolated(connection, work))
+                .map_err(LedgerError::from);
             // A full disk, for example, takes back what others have done in the same transaction too.
             let fatal = result
                 .as_ref()
