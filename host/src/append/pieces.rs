@@ -39,7 +39,7 @@ impl Pieces {
     }
 
     /// Writes all of them, as many at a time as the system takes.
-    pub(super) fn write_to(&self, to: &mut impl Write) -> Result<()> {
+    pub(crate) fn write_to(&self, to: &mut impl Write) -> Result<()> {
         let mut slices: Vec<IoSlice<'_>> = self.pieces.iter().map(|piece| IoSlice::new(piece)).collect();
         let mut rest = slices.as_mut_slice();
         while !rest.is_empty() {

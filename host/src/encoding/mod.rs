@@ -138,7 +138,7 @@ impl Codec {
     }
 
     /// Appends the event and a line feed, without a copy where the text is at hand as it will be written.
-    pub(crate) fn lines(&self, event: &mut LogEvent, out: &mut Pieces) {
+    pub(crate) fn lines(&self, event: &mut LogEvent, colour: bool, out: &mut Pieces) {
         if *self == Self::Json {
             let document = event.to_bytes();
             if memchr2(b'\n', b'\r', &document).is_none() {
@@ -147,7 +147,7 @@ impl Codec {
             }
         }
         let mut text = Vec::new();
-        self.encode(event, false, &mut text);
+        self.encode(event, colour, &mut text);
         out.push(text);
     }
 }

@@ -1,6 +1,9 @@
 //! `type: console`: events on standard output or standard error.
 
-use std::{io::IsTerminal, sync::Arc};
+use std::{
+    io::{IsTerminal, Write},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
@@ -9,10 +12,13 @@ use o365_core::{
     config::{BuildError, ComponentContext, Description, Problem, SinkConfig},
 };
 use serde::Deserialize;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::task::spawn_blocking;
 
 use super::delivery::SinkStats;
-use crate::encoding::Encoding;
+use crate::{append::Pieces, encoding::Encoding};
+
+/// Batches that are written together at most, if so many are ready.
+const GROUP: usize = 8;
 
 /// Options of a `console` sink.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -56,9 +62,9 @@ impl SinkConfig for ConsoleConfig {
             ConsoleTarget::Stdout => std::io::stdout().is_terminal(),
             ConsoleTarget::Stderr => std::io::stderr().is_terminal(),
         };
-        let writer: Box<dyn AsyncWrite + Send + Unpin> = match self.target {
-            ConsoleTarget::Stdout => Box::new(tokio::io::stdout()),
-            ConsoleTarget::Stderr => Box::new(tokio::io::stderr()),
+        let writer: Box<dyn Write + Send> = match self.target {
+            ConsoleTarget::Stdout => Box::new(std::io::stdout()),
+            ConsoleTarget::Stderr => Box::new(std::io::stderr()),
         };
         Ok(Box::new(Console {
             encoding: self.encoding.clone(),
@@ -73,38 +79,51 @@ struct Console {
     encoding: Encoding,
     colour: bool,
     stats: Arc<SinkStats>,
-    writer: Box<dyn AsyncWrite + Send + Unpin>,
+    writer: Box<dyn Write + Send>,
 }
 
 #[async_trait]
 impl StreamSink for Console {
     async fn run(
-        mut self: Box<Self>,
-        mut input: BoxStream<'static, EventBatch>,
+        self: Box<Self>,
+        input: BoxStream<'static, EventBatch>,
         _refused: RefusedEvents,
     ) -> Result<(), ComponentError> {
-        let mut text = self.encoding.codec.header().to_vec();
-        if !text.is_empty() {
-            self.write(&text).await.map_err(failed)?;
-        }
-        while let Some(mut batch) = input.next().await {
-            text.clear();
-            batch
-                .iter_mut()
-                .for_each(|event| self.encoding.codec.encode(event, self.colour, &mut text));
-            self.write(&text).await.map_err(failed)?;
-            self.stats.sent.add(batch.len() as u64, text.len() as u64);
-            batch.into_iter().for_each(delivered);
+        let Self {
+            encoding: Encoding { codec },
+            colour,
+            stats,
+            mut writer,
+        } = *self;
+        writer = write(writer, codec.header().to_vec().into()).await?;
+        let mut ready = input.ready_chunks(GROUP);
+        while let Some(mut batches) = ready.next().await {
+            let mut text = Pieces::default();
+            for event in batches.iter_mut().flat_map(EventBatch::iter_mut) {
+                codec.lines(event, colour, &mut text);
+            }
+            let bytes = text.len() as u64;
+            writer = write(writer, text).await?;
+            let events: usize = batches.iter().map(EventBatch::len).sum();
+            stats.sent.add(events as u64, bytes);
+            batches.into_iter().flatten().for_each(delivered);
         }
         Ok(())
     }
 }
 
-impl Console {
-    async fn write(&mut self, text: &[u8]) -> std::io::Result<()> {
-        self.writer.write_all(text).await?;
-        self.writer.flush().await
-    }
+/// Writes on a thread that may wait: the terminal, or who reads the pipe, takes its time.
+async fn write(mut writer: Box<dyn Write + Send>, text: Pieces) -> Result<Box<dyn Write + Send>, String> {
+    let written = spawn_blocking(move || {
+        text.write_to(&mut writer)?;
+        writer.flush()?;
+        Ok(writer)
+    });
+    written
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(failed)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
@@ -123,7 +142,7 @@ mod tests {
     use super::*;
     use crate::encoding::Codec;
 
-    fn sink(writer: impl AsyncWrite + Send + Unpin + 'static) -> Sink {
+    fn sink(writer: impl Write + Send + 'static) -> Sink {
         Box::new(Console {
             encoding: Encoding { codec: Codec::Json },
             colour: false,
@@ -137,12 +156,12 @@ mod tests {
         let documents = (0..10)
             .map(|number| format!("{{\"n\":{number}}}").into())
             .collect();
-        sink_contract(|| sink(tokio::io::sink()), documents).await;
+        sink_contract(|| sink(std::io::sink()), documents).await;
     }
 
     #[tokio::test]
     async fn what_a_closed_pipe_did_not_take_is_not_delivered() {
-        let (writer, reader) = tokio::io::duplex(8);
+        let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let (batch, status) = tracked_batch(vec!["{\"a\":1}".into()]);
         let result = sink(writer)

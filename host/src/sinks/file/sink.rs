@@ -61,7 +61,9 @@ impl StreamSink for FileSink {
                     && let Some(mut batch) = batches.next()
                 {
                     let codec = &self.codec;
-                    batch.iter_mut().for_each(|event| codec.lines(event, &mut text));
+                    batch
+                        .iter_mut()
+                        .for_each(|event| codec.lines(event, false, &mut text));
                     group.push(batch);
                 }
                 let written = self.write(text).await?;
