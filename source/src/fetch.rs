@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes of bodies that may be held at once, over all tenants.
-const ROOM: usize = 16 * 1024 * 1024;
+const ROOM: usize = 8 * 1024 * 1024;
 /// What room is counted in.
 const UNIT: usize = 64 * 1024;
 /// A body without a known length is expected to be so long, and one that turns out longer grows in such steps.
