@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// ten million events and five thousand tenants, too, and half an hour more.
     #[arg(long, conflicts_with = "instructions", num_args = 0..=1, require_equals = true, default_missing_value = "usual")]
     scale: Option<Scale>,
+    /// With --scale: measure only this, and leave the rest of the page as it is. May be given several times.
+    #[arg(long, requires = "scale")]
+    part: Vec<scale::Part>,
 }
 
 /// How large a world is measured.
@@ -61,7 +64,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         return instructions::run(root, options.update);
     }
     if let Some(scale) = options.scale {
-        return scale::run(root, scale == Scale::Full);
+        return scale::run(root, scale == Scale::Full, &options.part);
     }
     let program = build(root, "o365-bench")?;
     let text = workspace::stdout_of(

@@ -67,9 +67,18 @@ struct Ratio {
 
 /// Writes a section anew.
 pub(super) fn write(root: &Path, section: &Section, text: &str) -> Result<()> {
+    change(root, section, |_| format!("\n{text}\n"))
+}
+
+/// Writes what stands below one heading of a section anew.
+pub(super) fn write_part(root: &Path, section: &Section, heading: &str, text: &str) -> Result<()> {
+    change(root, section, |old| with_part(old, heading, text))
+}
+
+fn change(root: &Path, section: &Section, new: impl FnOnce(&str) -> String) -> Result<()> {
     let path = root.join(PAGE);
     let page = workspace::read_text(&path)?;
-    let page = replaced(&page, section, text).with_context(|| {
+    let page = replaced(&page, section, new).with_context(|| {
         let Section { begin, end } = section;
         format!("{PAGE} lacks the line {begin:?} or {end:?} after it")
     })?;
@@ -79,10 +88,26 @@ pub(super) fn write(root: &Path, section: &Section, text: &str) -> Result<()> {
 }
 
 /// The page with another text between the two marks.
-fn replaced(page: &str, Section { begin, end }: &Section, text: &str) -> Option<String> {
+fn replaced(
+    page: &str,
+    Section { begin, end }: &Section,
+    new: impl FnOnce(&str) -> String,
+) -> Option<String> {
     let (before, rest) = page.split_once(begin)?;
-    let (_, after) = rest.split_once(end)?;
-    Some(format!("{before}{begin}\n{text}\n{end}{after}"))
+    let (old, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}{}{end}{after}", new(old)))
+}
+
+/// A section with another text below a heading, which comes last if there is none.
+fn with_part(section: &str, heading: &str, text: &str) -> String {
+    const MARK: &str = "### ";
+    let part = format!("{MARK}{heading}\n\n{}\n\n", text.trim());
+    let begin = section
+        .find(&format!("{MARK}{heading}\n"))
+        .unwrap_or(section.len());
+    let (before, old) = section.split_at(begin);
+    let after = old.get(1..).and_then(|rest| Some(&rest[rest.find(MARK)?..]));
+    format!("{before}{part}{}", after.unwrap_or_default())
 }
 
 /// The processor, for readers.
@@ -168,13 +193,26 @@ mod tests {
     #[test]
     fn only_what_stands_between_the_marks_is_replaced() {
         let Section { begin, end } = MAPPING;
-        let replaced = |page: &str| replaced(page, &MAPPING, "new");
+        let replaced = |page: &str| replaced(page, &MAPPING, |_| "\nnew\n".to_owned());
         let page = format!("# Head\n{begin}old\n{end}tail\n");
         let found = replaced(&page).expect("both marks");
         assert_eq!(found, format!("# Head\n{begin}\nnew\n{end}tail\n"));
         assert_eq!(replaced(&found).as_deref(), Some(found.as_str()), "twice is once");
         assert_eq!(replaced("no marks"), None);
         assert_eq!(replaced(&format!("{end}{begin}")), None);
+    }
+
+    #[test]
+    fn only_one_part_of_a_section_is_replaced() {
+        let first = with_part("", "Start", "1 ms\n");
+        assert_eq!(first, "### Start\n\n1 ms\n\n");
+        let both = with_part(&first, "Idle tenants", "2 MB");
+        assert_eq!(both, "### Start\n\n1 ms\n\n### Idle tenants\n\n2 MB\n\n");
+        let expect = both.replace("1 ms", "3 ms");
+        assert_eq!(with_part(&both, "Start", "3 ms"), expect);
+        assert_eq!(with_part(&expect, "Start", "3 ms"), expect, "twice is once");
+        let expect = both.replace("2 MB", "4 MB");
+        assert_eq!(with_part(&both, "Idle tenants", "4 MB"), expect);
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(super) fn measure(bench: &Bench, full: bool) -> Result<String> {
         .map(|events| row(bench, &warm, events))
         .collect::<Result<_>>()?;
     Ok(format!(
-        "\n### End to end\n\n`simulate --tenants {TENANTS} --events-per-blob {EVENTS_PER_BLOB} --write-config F`, then `run --once \
+        "`simulate --tenants {TENANTS} --events-per-blob {EVENTS_PER_BLOB} --write-config F`, then `run --once \
          --config F`: source, ledger, `builtin:ecs`, file, with the compiled code in the cache. Bars: 40,000 events/s, 100 MB, and \
          the same for 10^5 and 10^7 events.\n\n\
          | events | events/s | CPU of the host for an event | of the simulator | peak memory of the host |\n\

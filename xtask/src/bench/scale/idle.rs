@@ -26,7 +26,7 @@ pub(super) fn measure(bench: &Bench, full: bool) -> Result<String> {
         .map(|tenants| row(bench, tenants))
         .collect::<Result<_>>()?;
     Ok(format!(
-        "\n### Idle tenants\n\n`run` with five feeds for each tenant and no events, over {} s after every feed has begun; a feed is \
+        "`run` with five feeds for each tenant and no events, over {} s after every feed has begun; a feed is \
          polled every 3 minutes. Bars: 60 MB for one tenant; 200 MB and 10 % of a core for 5,000.\n\n\
          | tenants | requests a minute | CPU of one core | memory |\n|---:|---:|---:|---:|\n{}",
         WINDOW.as_secs(),

@@ -38,8 +38,40 @@ impl Bench {
     }
 }
 
-/// Measures and writes its part of the page. `full` takes ten million events and five thousand tenants, about half an hour.
-pub(super) fn run(root: &Path, full: bool) -> Result<()> {
+/// What is measured apart, and is a part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Part {
+    Workers,
+    EndToEnd,
+    Start,
+    Idle,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Workers, Self::EndToEnd, Self::Start, Self::Idle];
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Workers => "Workers",
+            Self::EndToEnd => "End to end",
+            Self::Start => "Start",
+            Self::Idle => "Idle tenants",
+        }
+    }
+
+    fn measure(self, bench: &Bench, full: bool) -> Result<String> {
+        match self {
+            Self::Workers => transform::measure(bench),
+            Self::EndToEnd => end_to_end::measure(bench, full),
+            Self::Start => start::measure(bench),
+            Self::Idle => idle::measure(bench, full),
+        }
+    }
+}
+
+/// Measures these parts, or all, and writes each as soon as it is known: all of it takes long, and may be interrupted. `full`
+/// takes ten million events and five thousand tenants, too.
+pub(super) fn run(root: &Path, full: bool, parts: &[Part]) -> Result<()> {
     let corpora = super::build(root, "o365-bench")?;
     let host = super::build(root, "o365-host")?;
     let dir = host.with_file_name("scale");
@@ -50,20 +82,12 @@ pub(super) fn run(root: &Path, full: bool) -> Result<()> {
         corpora,
         dir,
     };
-    let mut text = format!("{}.\n", page::machine());
-    let parts: [&dyn Fn() -> Result<String>; 4] = [
-        &|| transform::measure(&bench),
-        &|| end_to_end::measure(&bench, full),
-        &|| start::measure(&bench),
-        &|| idle::measure(&bench, full),
-    ];
+    let parts = if parts.is_empty() { &Part::ALL } else { parts };
     for part in parts {
-        let found = part()?;
-        // All of it takes long, and may be interrupted.
+        let found = format!("{}. {}", page::machine(), part.measure(&bench, full)?);
         println!("{found}");
-        text += &found;
+        page::write_part(root, &SCALE, part.heading(), &found)?;
     }
-    page::write(root, &SCALE, &text)?;
     std::fs::remove_dir_all(&bench.dir).context("the folder of the measurement cannot be removed")
 }
 

@@ -59,7 +59,7 @@ pub(super) fn measure(bench: &Bench) -> Result<String> {
     let rate = |rounds: &[(f64, f64)]| median(rounds.iter().map(|round| round.0));
     let cpu = |rounds: &[(f64, f64)]| median(rounds.iter().map(|round| round.1));
     Ok(format!(
-        "\n### Workers\n\n`transform --wasm builtin:ecs --workers N` over {} {} events, medians of {ROUNDS} interleaved rounds:\n\n\
+        "`transform --wasm builtin:ecs --workers N` over {} {} events, medians of {ROUNDS} interleaved rounds:\n\n\
          | workers | events/s | CPU for an event | to one worker (bar 1.7) |\n|---:|---:|---:|---:|\n\
          | 1 | {} | {:.1} µs | 1 |\n| 2 | {} | {:.1} µs | {ratio:.2} |\n",
         thousands(number),
