@@ -10,6 +10,8 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use o365_core::{ComponentError, Failure, LogEvent};
 use options::ApiVersion;
@@ -31,6 +33,8 @@ const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error.type,i
 /// See [`Destination`].
 #[derive(Debug)]
 pub struct Elasticsearch {
+    /// Path and query of a bulk request.
+    bulk: String,
     web: Web,
     hosts: Hosts,
     target: Target,
@@ -71,8 +75,13 @@ impl Destination for Elasticsearch {
 }
 
 impl Elasticsearch {
+    /// The server gives up before we do, and says why: a shard without a primary is waited for as long as this.
+    fn bulk(timeout: Duration) -> String {
+        format!("{BULK}&timeout={}ms", timeout.as_millis() * 3 / 4)
+    }
+
     async fn send(&self, body: Vec<u8>) -> Result<Said, String> {
-        self.request(Method::POST, BULK, Some(("application/x-ndjson", body)))
+        self.request(Method::POST, &self.bulk, Some(("application/x-ndjson", body)))
             .await
     }
 

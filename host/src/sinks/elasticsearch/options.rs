@@ -213,6 +213,7 @@ impl RemoteConfig for ElasticsearchConfig {
         let web = Web::new(&cx.config_dir, &self.tls, auth, headers, self.compression).map_err(found);
         match (web, target) {
             (Ok(web), Some(target)) if problems.is_empty() => Ok(Elasticsearch {
+                bulk: Elasticsearch::bulk(self.request.timeout),
                 web,
                 hosts: Hosts::new(urls),
                 target,

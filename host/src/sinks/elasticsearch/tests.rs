@@ -316,7 +316,10 @@ async fn logs_in_and_compresses_as_configured() {
     assert_eq!(logins, expected);
     for (uri, headers, _) in requests.iter() {
         assert_eq!(headers["content-encoding"], "gzip");
-        assert!(uri.query().unwrap().starts_with("filter_path=errors,items."));
+        let query = uri.query().unwrap();
+        assert!(query.starts_with("filter_path=errors,items."));
+        // Before we give up, so that it is the server who says what it waited for.
+        assert!(query.ends_with("&timeout=45000ms"), "{query}");
     }
 }
 
