@@ -1,5 +1,7 @@
 //! Every contestant on every workload, with criterion's statistics: `cargo bench -p o365-bench`.
 
+use std::time::Duration;
+
 use criterion::{Criterion, Throughput};
 use o365_bench::{contestants, corpus};
 
@@ -14,7 +16,11 @@ fn main() -> anyhow::Result<()> {
         group.throughput(Throughput::Elements(
             batches.iter().map(|batch| batch.len() as u64).sum(),
         ));
-        group.sample_size(20);
+        // Five minutes for all of them.
+        group
+            .sample_size(20)
+            .warm_up_time(Duration::from_secs(1))
+            .measurement_time(Duration::from_secs(3));
         for contestant in &mut contestants {
             group.bench_function(contestant.name, |bencher| {
                 bencher.iter(|| {
