@@ -7,6 +7,7 @@
 use std::{io::Read, sync::Arc, thread};
 
 use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr;
 use o365_core::{ComponentError, EventBatch, EventMetadata, LogEvent, Origin, SourceContext};
 use tokio::sync::mpsc;
 
@@ -117,7 +118,7 @@ impl Splitter {
         let line_feed = |bytes: &[u8], from: usize| {
             bytes
                 .get(from..)
-                .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+                .and_then(|rest| memchr(b'\n', rest))
                 .map(|at| from + at)
         };
         while let Some(end) = line_feed(&self.pending, self.scanned) {
