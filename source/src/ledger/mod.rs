@@ -3,7 +3,8 @@
 //! One SQLite database per source component. The ledger is the truth: a blob is known once it was recorded together with
 //! the moved cursor, in one transaction, and done once its event ids and its state were written, in one transaction.
 //! One thread writes; what many feeds ask for at the same time shares a commit, and nobody is answered before the
-//! commit is on disk, except for listings that found nothing. A second process on the same ledger is refused. There are no secrets in it.
+//! commit is on disk, except for listings that found nothing. A second process on the same ledger is refused. There
+//! are no secrets in it.
 
 mod blobs;
 mod counters;
