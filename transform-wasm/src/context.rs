@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 
-use crate::json::{Value, parse};
+use crate::json::{Value, key, parse};
 
 /// What the host knows of a batch. Unknown keys are ignored: the host may learn more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl Context {
             (!text.is_empty()).then(|| text.decoded().into_owned())
         };
         Self {
-            tenant_id: text("tenant_id"),
-            tenant_name: text("tenant_name"),
+            tenant_id: text(key!("tenant_id")),
+            tenant_name: text(key!("tenant_name")),
         }
     }
 }

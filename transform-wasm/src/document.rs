@@ -2,13 +2,18 @@
 //! rules are made of. They are those of the reference mapping (MOVE, COPY, STR, APPEND), with its ideas of when
 //! one fails.
 
+#![expect(
+    clippy::inline_always,
+    reason = "the path is constant where an operation is used, and whether there is anything at all is seen there"
+)]
+
 use std::collections::BTreeSet;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::context::Context;
-use crate::json::{Object, Original, Path, Text, Value, path};
+use crate::json::{Key, Object, Original, Path, Text, Value, path};
 use crate::options::Options;
 use crate::profile::Profile;
 
@@ -104,7 +109,16 @@ impl<'a> Document<'a> {
     }
 
     /// MOVE of a field of the record, named by its path, into the document.
+    #[inline(always)]
     pub(crate) fn move_field(&mut self, from: &Path, to: &'static Path) -> Step {
+        if self.src.may_hold(from) {
+            self.move_what_may_be(from, to)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn move_what_may_be(&mut self, from: &Path, to: &'static Path) -> Step {
         let Some(value) = self.src.at(from) else {
             return Ok(());
         };
@@ -162,7 +176,16 @@ impl<'a> Document<'a> {
     }
 
     /// COPY of a field of the record into the document, replacing what was there.
+    #[inline(always)]
     pub(crate) fn copy_field(&mut self, from: &Path, to: &'static Path) -> Step {
+        if self.src.may_hold(from) {
+            self.copy_what_may_be(from, to)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn copy_what_may_be(&mut self, from: &Path, to: &'static Path) -> Step {
         match self.src.at(from) {
             Some(value) if self.refuses(value) => self.refuse(from, to),
             Some(value) => self.set(to, value.clone()),
@@ -220,7 +243,7 @@ impl<'a> Document<'a> {
     }
 
     /// STR of a field of the record, in place.
-    pub(crate) fn make_text(&mut self, key: &str) -> Step {
+    pub(crate) fn make_text(&mut self, key: &Key<'_>) -> Step {
         let bump = self.bump;
         match self.src.get_mut(key) {
             None | Some(Value::Null | Value::Text(_)) => Ok(()),
@@ -254,7 +277,14 @@ impl<'a> Document<'a> {
 
     /// APPENDU of the text form of a field of the record, or of each member of a list there. Void values are
     /// left out.
+    #[inline(always)]
     pub(crate) fn collect_field(&mut self, from: &Path, list: &'static Path) {
+        if self.src.may_hold(from) {
+            self.collect_what_may_be(from, list);
+        }
+    }
+
+    fn collect_what_may_be(&mut self, from: &Path, list: &'static Path) {
         if let Some(value) = self.src.at(from).cloned() {
             self.collect(&value, list);
         }
@@ -304,19 +334,21 @@ impl<'a> Document<'a> {
     }
 
     /// COPY of a field that has something in it.
+    #[inline(always)]
     pub(crate) fn copy_if_filled(&mut self, from: &Path, to: &'static Path) -> Step {
         match self.src.at(from) {
-            Some(value) if value.is_void() => Ok(()),
-            _ => self.copy_field(from, to),
+            Some(value) if !value.is_void() => self.copy_what_may_be(from, to),
+            _ => Ok(()),
         }
     }
 
     /// The same, where the document has nothing yet.
+    #[inline(always)]
     pub(crate) fn copy_if_unset(&mut self, from: &Path, to: &'static Path) -> Step {
-        if self.has(to) {
-            Ok(())
-        } else {
+        if self.src.may_hold(from) && !self.has(to) {
             self.copy_if_filled(from, to)
+        } else {
+            Ok(())
         }
     }
 

@@ -7,7 +7,7 @@ use bumpalo::Bump;
 
 use crate::context::Context;
 use crate::document::Document;
-use crate::json::{Object, Value, parse_event};
+use crate::json::{Object, Value, key, parse_event};
 use crate::mapping::{self, envelope};
 use crate::options::{ConfigError, Options};
 
@@ -88,7 +88,7 @@ impl Mapper {
             },
             _ => (Object::with_capacity_in(GROUPS, bump), root, true),
         };
-        for group in ["event", "error"] {
+        for group in [key!("event"), key!("error")] {
             // What went wrong has to be said somewhere, whatever the envelope holds.
             if ecs.get(group).is_some_and(|value| value.object().is_none()) {
                 ecs.remove(group);
@@ -99,8 +99,10 @@ impl Mapper {
             options: &self.options,
             context,
             profile: self.options.profile,
-            operation: src.get("Operation").and_then(|operation| operation.to_text(bump)),
-            mailbox_owner: src.get("MailboxOwnerUPN").cloned(),
+            operation: src
+                .get(key!("Operation"))
+                .and_then(|operation| operation.to_text(bump)),
+            mailbox_owner: src.get(key!("MailboxOwnerUPN")).cloned(),
             ecs,
             src,
             original: event.original,

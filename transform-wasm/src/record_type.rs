@@ -1,7 +1,7 @@
 //! `RecordType` and the `event.code` that it stands for (§5).
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Text, Value, key, path};
 
 pub(crate) const EXCHANGE_ADMIN: u32 = 1;
 pub(crate) const EXCHANGE_ITEM: u32 = 2;
@@ -19,7 +19,7 @@ pub(crate) const EXCHANGE_ITEM_AGGREGATED: u32 = 50;
 
 /// Step 13.
 pub(crate) fn event_code(doc: &mut Document<'_>) -> Step {
-    let record_type = match doc.src.get("RecordType") {
+    let record_type = match doc.src.get(key!("RecordType")) {
         Some(Value::Number(number)) => Some(*number),
         Some(Value::Text(text)) => Some(text.wire()),
         _ => None,
@@ -51,7 +51,7 @@ pub(crate) fn additional_code<'a>(doc: &Document<'a>) -> Option<Text<'a>> {
         Some(name) => Some(Text::literal(name)),
         None => doc
             .src
-            .get("RecordType")?
+            .get(key!("RecordType"))?
             .to_text(doc.bump)
             .filter(|text| !text.is_empty()),
     }

@@ -1,13 +1,13 @@
 //! The fields that detection rules select by: X01, X02, X03, X23.
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Text, Value, key, path};
 use crate::record_type;
 
 pub(super) fn fields(doc: &mut Document<'_>) -> Step {
     // X01: five operations were renamed.
     if let Some(operation) = doc.operation {
-        doc.src.set(Text::literal("Operation"), operation);
+        doc.src.set(key!("Operation"), operation);
     }
     // X02
     if !doc.has(path!("event.code"))

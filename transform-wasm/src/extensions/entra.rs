@@ -3,7 +3,7 @@
 use super::names::os_of;
 use super::related::set_target_address;
 use crate::document::{Document, Step};
-use crate::json::{Key, Object, Text, Value, path};
+use crate::json::{Key, Object, Text, Value, key, path};
 use crate::record_type;
 
 /// X10.
@@ -91,10 +91,15 @@ fn target<'a>(doc: &mut Document<'a>) -> Step {
         "Policy",
     ];
     let mut members = Vec::new();
-    for member in doc.src.get("Target").and_then(Value::list).unwrap_or_default() {
+    for member in doc
+        .src
+        .get(key!("Target"))
+        .and_then(Value::list)
+        .unwrap_or_default()
+    {
         let Some(member) = member.object() else { continue };
-        let kind = member.get("Type").and_then(|kind| kind.to_text(doc.bump));
-        if let Some(id) = member.text("ID").filter(|id| !id.is_empty()) {
+        let kind = member.get(key!("Type")).and_then(|kind| kind.to_text(doc.bump));
+        if let Some(id) = member.text(key!("ID")).filter(|id| !id.is_empty()) {
             members.push((kind, id));
         }
     }
@@ -141,14 +146,14 @@ pub(super) fn sign_in(doc: &mut Document<'_>) -> Step {
     let mut device = bumpalo::collections::Vec::new_in(doc.bump);
     for property in doc
         .src
-        .get("DeviceProperties")
+        .get(key!("DeviceProperties"))
         .and_then(Value::list)
         .unwrap_or_default()
     {
         let Some(property) = property.object() else {
             continue;
         };
-        let (Some(name), Some(value)) = (property.text("Name"), property.present("Value")) else {
+        let (Some(name), Some(value)) = (property.text(key!("Name")), property.present(key!("Value"))) else {
             continue;
         };
         let truth = || {
@@ -170,7 +175,7 @@ pub(super) fn sign_in(doc: &mut Document<'_>) -> Step {
         return Ok(());
     }
     let text = |key| device.text(key).filter(|text| !text.is_empty());
-    let (id, os, session) = (text("Id"), text("OS"), text("SessionId"));
+    let (id, os, session) = (text(key!("Id")), text(key!("OS")), text(key!("SessionId")));
     if let Some(id) = id {
         doc.set_if_unset(path!("device.id"), id)?;
     }

@@ -2,7 +2,7 @@
 
 use super::related::set_target_address;
 use crate::document::{Document, Step};
-use crate::json::{Path, Text, Value, path};
+use crate::json::{Key, Path, Text, Value, key, path};
 use crate::mapping::SERVER;
 
 /// X07: the record types that the reference forgot carry the same fields as mailbox items.
@@ -19,7 +19,7 @@ pub(super) fn mailbox_fields(doc: &mut Document<'_>) -> Step {
 /// X07, X08.
 pub(super) fn mailbox(doc: &mut Document<'_>) -> Step {
     if let Some(owner) = doc.mailbox_owner.clone() {
-        doc.src.set(Text::literal("MailboxOwnerUPN"), owner);
+        doc.src.set(key!("MailboxOwnerUPN"), owner);
     }
     if let Some(Value::Text(owner)) = doc.mailbox_owner {
         let actor = doc.ecs_text(path!("user.id"));
@@ -54,7 +54,7 @@ pub(super) fn mailbox(doc: &mut Document<'_>) -> Step {
 fn mail(doc: &mut Document<'_>) -> Step {
     doc.collect_field(path!("Item.Subject"), path!("email.subject"));
     if doc.profile.maps_newer_fields {
-        let subjects = members(doc, path!("AffectedItems"), "Subject");
+        let subjects = members(doc, path!("AffectedItems"), key!("Subject"));
         doc.collect(&subjects, path!("email.subject"));
     }
     doc.collect_field(path!("Item.InternetMessageId"), path!("email.message_id"));
@@ -63,18 +63,20 @@ fn mail(doc: &mut Document<'_>) -> Step {
     doc.copy_if_filled(path!("DestFolder.Path"), path!("o365.ext.destination.directory"))?;
     doc.collect_field(path!("SendAsUserSmtp"), path!("email.from.address"));
     doc.collect_field(path!("SendOnBehalfOfUserSmtp"), path!("email.from.address"));
-    let recipients = members(doc, path!("recipientList"), "Address");
+    let recipients = members(doc, path!("recipientList"), key!("Address"));
     doc.collect(&recipients, path!("email.to.address"));
     if doc.record_type == Some(50) {
         let properties = doc
             .src
-            .get("OperationProperties")
+            .get(key!("OperationProperties"))
             .and_then(Value::list)
             .unwrap_or_default();
         let access = properties.iter().filter_map(Value::object).find_map(|property| {
-            property.text("Name").filter(|name| name.is("MailAccessType"))?;
             property
-                .get("Value")
+                .text(key!("Name"))
+                .filter(|name| name.is("MailAccessType"))?;
+            property
+                .get(key!("Value"))
                 .filter(|value| !value.holds_object())
                 .cloned()
         });
@@ -82,15 +84,15 @@ fn mail(doc: &mut Document<'_>) -> Step {
             doc.set(path!("o365.ext.mail_access_type"), access)?;
         }
         let mut ids = doc.new_list();
-        for folders in ["ExchangeAggregatedFolders", "Folders"] {
+        for folders in [key!("ExchangeAggregatedFolders"), key!("Folders")] {
             let folders = doc.src.get(folders).and_then(Value::list).unwrap_or_default();
             let items = folders
                 .iter()
-                .filter_map(|folder| folder.object()?.get("FolderItems")?.list())
+                .filter_map(|folder| folder.object()?.get(key!("FolderItems"))?.list())
                 .flatten();
             ids.extend(
                 items
-                    .filter_map(|item| item.object()?.text("InternetMessageId"))
+                    .filter_map(|item| item.object()?.text(key!("InternetMessageId")))
                     .map(Value::Text),
             );
         }
@@ -100,7 +102,7 @@ fn mail(doc: &mut Document<'_>) -> Step {
 }
 
 /// One field of every object in a list of the record, where it is a value.
-pub(super) fn members<'a>(doc: &Document<'a>, list: &Path, field: &str) -> Value<'a> {
+pub(super) fn members<'a>(doc: &Document<'a>, list: &Path, field: &Key<'_>) -> Value<'a> {
     let mut found = doc.new_list();
     let members = doc.src.at(list).and_then(Value::list).unwrap_or_default();
     found.extend(
@@ -184,8 +186,7 @@ fn split_parameters(doc: &mut Document<'_>) -> Step {
             doc.text(name),
             Value::Text(value.map_or(Text::literal("true"), |it| doc.text(it))),
         );
-        let key = name.plain(doc.bump);
-        match parameters.get_mut(key) {
+        match parameters.find_mut(&Key::from(name)) {
             Some(Value::List(values)) => values.push(value),
             Some(first) => {
                 let mut values = doc.new_list();

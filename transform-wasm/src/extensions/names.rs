@@ -2,7 +2,7 @@
 
 use super::exchange::members;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Key, Text, Value, key, path};
 
 #[rustfmt::skip]
 const USER_TYPES: [&str; 11] = [
@@ -54,10 +54,18 @@ const TRAINING_EVENTS: [&str; 6] = [
 
 pub(super) fn enumerations(doc: &mut Document<'_>) -> Step {
     for (key, path, names) in [
-        ("UserType", path!("o365.ext.names.UserType"), &USER_TYPES[..]),
-        ("LogonType", path!("o365.ext.names.LogonType"), &LOGON_TYPES[..]),
         (
-            "InternalLogonType",
+            key!("UserType"),
+            path!("o365.ext.names.UserType"),
+            &USER_TYPES[..],
+        ),
+        (
+            key!("LogonType"),
+            path!("o365.ext.names.LogonType"),
+            &LOGON_TYPES[..],
+        ),
+        (
+            key!("InternalLogonType"),
             path!("o365.ext.names.InternalLogonType"),
             &LOGON_TYPES[..],
         ),
@@ -66,7 +74,7 @@ pub(super) fn enumerations(doc: &mut Document<'_>) -> Step {
             doc.set(path, *name)?;
         }
     }
-    if let Some(2 | 3) = number_at(doc, "UserType") {
+    if let Some(2 | 3) = number_at(doc, key!("UserType")) {
         doc.append_unique(path!("user.roles"), "admin");
     }
     match doc.record_type {
@@ -80,7 +88,7 @@ pub(super) fn enumerations(doc: &mut Document<'_>) -> Step {
 
 /// In the order of the members.
 fn member_roles(doc: &mut Document<'_>) {
-    let roles = members(doc, path!("Members"), "Role");
+    let roles = members(doc, path!("Members"), key!("Role"));
     for role in roles.list().unwrap_or_default() {
         if let Some(name) = number_of(role).and_then(|number| MEMBER_ROLES.get(number)) {
             doc.append(path!("o365.ext.names.MemberRoleType"), *name);
@@ -89,7 +97,7 @@ fn member_roles(doc: &mut Document<'_>) {
 }
 
 fn quarantine(doc: &mut Document<'_>) -> Step {
-    let name = number_at(doc, "RequestType").and_then(|number| QUARANTINE_REQUESTS.get(number));
+    let name = number_at(doc, key!("RequestType")).and_then(|number| QUARANTINE_REQUESTS.get(number));
     match name {
         Some(name) => doc.set(path!("o365.ext.names.RequestType"), *name),
         None => Ok(()),
@@ -99,10 +107,10 @@ fn quarantine(doc: &mut Document<'_>) -> Step {
 /// Simulated attacks, their campaigns, and the trainings that follow: never alerts.
 fn simulation(doc: &mut Document<'_>) -> Step {
     let number = [
-        "AttackSimEventType",
-        "AttackSimAdminEventType",
-        "UserTrainingEventType",
-        "EventType",
+        key!("AttackSimEventType"),
+        key!("AttackSimAdminEventType"),
+        key!("UserTrainingEventType"),
+        key!("EventType"),
     ]
     .into_iter()
     .find_map(|key| number_at(doc, key));
@@ -121,7 +129,7 @@ fn simulation(doc: &mut Document<'_>) -> Step {
     }
 }
 
-fn number_at(doc: &Document<'_>, key: &str) -> Option<usize> {
+fn number_at(doc: &Document<'_>, key: &Key<'_>) -> Option<usize> {
     number_of(doc.src.get(key)?)
 }
 
@@ -135,7 +143,7 @@ fn number_of(value: &Value<'_>) -> Option<usize> {
 
 /// Platforms such as `WinDesktop`.
 fn os_type(doc: &mut Document<'_>) -> Step {
-    let Some(platform) = doc.src.text("Platform").map(Text::wire) else {
+    let Some(platform) = doc.src.text(key!("Platform")).map(Text::wire) else {
         return Ok(());
     };
     match os_of(platform) {

@@ -1,7 +1,7 @@
 //! Outcome and severity as they were meant: X04, X05.
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Key, Text, Value, key, path};
 use crate::mapping::SEVERITIES;
 use crate::record_type;
 
@@ -9,11 +9,13 @@ const AAD_RISK_DETECTION: u32 = 294;
 
 /// X04. Sign-ins report the HTTP call in `ResultStatus`, not how the sign-in ended.
 pub(super) fn outcome(doc: &mut Document<'_>) -> Step {
-    let signalled = |key| doc.src.get(key).filter(|error: &&Value<'_>| !error.is_void());
-    let logon_error = signalled("LogonError");
+    let signalled = |key: &Key<'_>| doc.src.get(key).filter(|error: &&Value<'_>| !error.is_void());
+    let logon_error = signalled(key!("LogonError"));
     let has_logon_error = logon_error.is_some();
     let reason = logon_error.and_then(|error| error.to_text(doc.bump));
-    let codes = ["ErrorNumber", "ErrorCode"].into_iter().filter_map(signalled);
+    let codes = [key!("ErrorNumber"), key!("ErrorCode")]
+        .into_iter()
+        .filter_map(signalled);
     let mut has_error_code = false;
     let mut error_code = None;
     for code in codes {
@@ -43,7 +45,7 @@ pub(super) fn outcome(doc: &mut Document<'_>) -> Step {
         }
         // The policy's answer stands (§3.7).
         Some(record_type::COMPLIANCE_DLP_SHAREPOINT | record_type::COMPLIANCE_DLP_EXCHANGE) => return Ok(()),
-        _ => match doc.src.get("ResultStatus") {
+        _ => match doc.src.get(key!("ResultStatus")) {
             None => return Ok(()),
             Some(status) if status.is_void() => "success",
             Some(status) => status
@@ -65,9 +67,9 @@ fn of_status<'a>(status: Text<'a>, doc: &Document<'a>) -> &'static str {
 /// X05.
 pub(super) fn severity(doc: &mut Document<'_>) -> Step {
     let key = if doc.record_type == Some(AAD_RISK_DETECTION) {
-        "RiskLevel"
+        key!("RiskLevel")
     } else {
-        "Severity"
+        key!("Severity")
     };
     let Some(severity) = doc.src.text(key) else {
         return Ok(());

@@ -1,7 +1,7 @@
 //! `related.*` and mail fields as ECS wants them: X21, X22.
 
 use crate::document::{Document, Step};
-use crate::json::{Path, Text, Value, path};
+use crate::json::{Path, Text, Value, key, path};
 use crate::mapping::{is_ip, split_address};
 
 /// X21, what is added.
@@ -11,10 +11,14 @@ pub(super) fn members(doc: &mut Document<'_>) {
     {
         doc.append_unique(path!("related.user"), owner);
     }
-    let members = doc.src.get("Members").and_then(Value::list).unwrap_or_default();
+    let members = doc
+        .src
+        .get(key!("Members"))
+        .and_then(Value::list)
+        .unwrap_or_default();
     let addresses: Vec<_> = members
         .iter()
-        .filter_map(|member| member.object()?.text("UPN"))
+        .filter_map(|member| member.object()?.text(key!("UPN")))
         .filter(|upn| !upn.is_empty())
         .collect();
     let addresses = bumpalo::collections::Vec::from_iter_in(addresses.into_iter().map(Value::Text), doc.bump);

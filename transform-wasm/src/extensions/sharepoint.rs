@@ -3,7 +3,7 @@
 
 use super::related::set_target;
 use crate::document::{Document, Step};
-use crate::json::path;
+use crate::json::{key, path};
 use crate::mapping::file_size;
 
 /// X09.
@@ -20,13 +20,16 @@ pub(super) fn operations(doc: &mut Document<'_>) -> Step {
     }
     let kind = doc
         .src
-        .text("TargetUserOrGroupType")
+        .text(key!("TargetUserOrGroupType"))
         .map_or("", |kind| kind.plain(doc.bump));
     let target = doc
         .src
-        .text("TargetUserOrGroupName")
+        .text(key!("TargetUserOrGroupName"))
         .filter(|target| !target.is_empty());
-    let shared_with = doc.src.text("UserSharedWith").filter(|target| !target.is_empty());
+    let shared_with = doc
+        .src
+        .text(key!("UserSharedWith"))
+        .filter(|target| !target.is_empty());
     if kind.contains("Group") {
         if let Some(group) = target {
             doc.set_if_unset(path!("group.name"), group)?;

@@ -1,31 +1,66 @@
 //! The names of fields, made for being looked up.
 //!
 //! A rule names a field by its path, and nearly all lookups are for fields that are not there. So a name carries a tag, a hash of it,
-//! and paths are taken apart, with the tags of their keys, while the mapping is compiled: [`path`].
+//! and paths are taken apart, with the tags of their keys, while the mapping is compiled: [`path`], [`key`].
 
 use std::fmt;
 
-use super::Text;
+use super::{Text, names};
 
 /// On the way to the deepest field of the document, `o365.ext.names.UserType`.
 const MAX_OBJECTS: usize = 3;
 
-/// The name of a field. Two names with different tags are different.
+/// The name of a field. Two names with different tags are different, and two [known](Form::Known) ones with the same tag are the same.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a> {
     wire: &'a str,
     tag: u32,
-    escaped: bool,
+    form: Form,
+}
+
+/// What is known of the spelling of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Plain, and in the list of [`names`].
+    Known,
+    Plain,
+    /// With a backslash in it.
+    Escaped,
 }
 
 impl<'a> Key<'a> {
+    const NONE: Self = Self {
+        wire: "",
+        tag: 0,
+        form: Form::Plain,
+    };
+
     /// A name that means what it says. To be written it must need no escape; to be looked up it may be anything.
-    #[inline(always)]
-    pub(crate) const fn plain(name: &'a str) -> Self {
+    #[inline]
+    pub(crate) fn plain(name: &'a str) -> Self {
+        let tag = tag(name.as_bytes());
         Self {
             wire: name,
-            tag: tag(name.as_bytes()),
-            escaped: false,
+            tag,
+            form: if names::holds(tag, name) {
+                Form::Known
+            } else {
+                Form::Plain
+            },
+        }
+    }
+
+    /// A name in a rule, looked at by the compiler: [`key`].
+    pub(crate) const fn constant(name: &'a str) -> Self {
+        let tag = tag(name.as_bytes());
+        assert!(
+            names::lists(tag, name),
+            "a name of a rule is not in json/names.rs"
+        );
+        Self {
+            wire: name,
+            tag,
+            form: Form::Known,
         }
     }
 
@@ -34,7 +69,7 @@ impl<'a> Key<'a> {
         Self {
             wire: text.wire(),
             tag: tag(text.decoded().as_bytes()),
-            escaped: true,
+            form: Form::Escaped,
         }
     }
 
@@ -44,17 +79,24 @@ impl<'a> Key<'a> {
     }
 
     #[inline(always)]
-    pub(super) const fn wire(&self) -> &'a str {
+    pub(crate) const fn wire(&self) -> &'a str {
         self.wire
     }
 
     #[inline(always)]
-    pub(super) const fn is_escaped(&self) -> bool {
-        self.escaped
+    pub(super) const fn form(&self) -> Form {
+        self.form
     }
 
     pub(crate) fn text(self) -> Text<'a> {
-        Text::from_wire(self.wire, self.escaped)
+        Text::from_wire(self.wire, self.form == Form::Escaped)
+    }
+}
+
+impl From<&Key<'static>> for Key<'_> {
+    #[inline(always)]
+    fn from(key: &Key<'static>) -> Self {
+        *key
     }
 }
 
@@ -72,8 +114,14 @@ impl<'a> From<Text<'a>> for Key<'a> {
 
 impl PartialEq for Key<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.tag == other.tag && self.text() == other.text()
+        self.tag == other.tag && (are_known(self.form, other.form) || self.text() == other.text())
     }
+}
+
+/// Whether equal tags are equal names.
+#[inline(always)]
+pub(super) fn are_known(one: Form, other: Form) -> bool {
+    one == Form::Known && other == Form::Known
 }
 
 /// Whether short texts are the same, without a call.
@@ -91,7 +139,7 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
 #[inline(always)]
 pub(crate) const fn tag(name: &[u8]) -> u32 {
     let (head, tail) = words(name);
-    let mixed = (head ^ tail.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (head ^ tail.rotate_left(29) ^ (name.len() as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 32) as u32
 }
 
@@ -125,12 +173,12 @@ pub(crate) struct Path {
 impl Path {
     /// From keys with dots between them. For [`path`], which lets the compiler do it.
     pub(crate) const fn new(text: &'static str) -> Self {
-        let mut objects = [Key::plain(""); MAX_OBJECTS];
+        let mut objects = [Key::NONE; MAX_OBJECTS];
         let (mut depth, mut rest, mut at) = (0, text, 0);
         while at < rest.len() {
             if rest.as_bytes()[at] == b'.' {
                 let (key, behind) = rest.split_at(at);
-                objects[depth] = Key::plain(key);
+                objects[depth] = Key::constant(key);
                 depth += 1;
                 rest = behind.split_at(1).1;
                 at = 0;
@@ -142,7 +190,7 @@ impl Path {
             text,
             objects,
             depth,
-            last: Key::plain(rest),
+            last: Key::constant(rest),
         }
     }
 
@@ -151,10 +199,27 @@ impl Path {
         self.text
     }
 
+    /// The key at the top.
+    #[inline(always)]
+    pub(super) const fn first(&self) -> &Key<'static> {
+        if self.depth == 0 {
+            &self.last
+        } else {
+            &self.objects[0]
+        }
+    }
+
     /// The keys of the objects on the way, and the key of the field.
     #[inline]
     pub(super) fn split(&self) -> (&[Key<'static>], &Key<'static>) {
         (&self.objects[..self.depth], &self.last)
+    }
+}
+
+/// As it is spelled.
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.wire)
     }
 }
 
@@ -172,6 +237,14 @@ macro_rules! static_path {
 }
 // `path` itself is an attribute of the compiler.
 pub(crate) use static_path as path;
+
+/// The name of a field, looked at by the compiler.
+macro_rules! static_key {
+    ($text:literal) => {
+        const { &$crate::json::Key::constant($text) }
+    };
+}
+pub(crate) use static_key as key;
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@
 )]
 
 mod key;
+mod names;
 pub(crate) mod number;
 mod object;
 mod original;
@@ -21,7 +22,7 @@ mod write;
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
-pub(crate) use key::{Key, Path, path, tag};
+pub(crate) use key::{Key, Path, key, path, tag};
 pub(crate) use object::Object;
 pub(crate) use original::Original;
 pub(crate) use parse::{parse, parse_event};

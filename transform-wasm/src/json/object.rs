@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
-use super::key::{Key, Path, same};
+use super::key::{Form, Key, Path, are_known};
 use super::{Text, Value};
 
 /// Fields that the index can number. An object with more of them is searched.
@@ -44,8 +44,7 @@ struct Field<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spelling {
-    Plain,
-    Escaped,
+    As(Form),
     /// There is no field here any more.
     Gone,
 }
@@ -56,25 +55,23 @@ impl<'a> Field<'a> {
         self.tag == key.tag() && self.means(key)
     }
 
-    /// Equal tags are equal names but for accidents and attacks.
+    /// Equal tags of names that are not [known](Form::Known) are equal names but for accidents and attacks.
     #[inline(always)]
     fn means(&self, key: &Key<'_>) -> bool {
-        if self.spelling == Spelling::Plain && !key.is_escaped() {
-            same(self.wire.as_bytes(), key.wire().as_bytes())
-        } else {
-            self.spells(key)
+        match self.spelling {
+            Spelling::As(form) => are_known(form, key.form()) || self.spells(key),
+            Spelling::Gone => false,
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn spells(&self, key: &Key<'_>) -> bool {
-        self.spelling != Spelling::Gone && self.name() == key.text()
+        self.name() == key.text()
     }
 
     #[inline]
     fn name(&self) -> Text<'a> {
-        Text::from_wire(self.wire, self.spelling == Spelling::Escaped)
+        Text::from_wire(self.wire, self.spelling == Spelling::As(Form::Escaped))
     }
 
     #[inline]
@@ -216,18 +213,16 @@ impl<'a> Object<'a> {
 
     #[inline(always)]
     fn position(&self, key: &Key<'_>) -> Option<usize> {
-        if self.inner.index.names & bit(key.tag()) == 0 {
-            return None;
+        if self.may_have(key) {
+            self.search(key)
+        } else {
+            None
         }
-        self.search(key)
     }
 
     #[inline]
     fn search(&self, key: &Key<'_>) -> Option<usize> {
         let fields = &self.inner.fields;
-        if fields.len() > INDEXED {
-            return fields.iter().position(|field| field.is(key));
-        }
         let mut next = self.inner.index.slots[slot(key.tag())];
         while next != 0 {
             let at = usize::from(next) - 1;
@@ -236,6 +231,9 @@ impl<'a> Object<'a> {
                 return Some(at);
             }
             next = field.next;
+        }
+        if fields.len() > INDEXED {
+            return fields.iter().position(|field| field.is(key));
         }
         None
     }
@@ -246,13 +244,13 @@ impl<'a> Object<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
-        self.find(&Key::plain(key))
+    pub(crate) fn get(&self, key: &Key<'_>) -> Option<&Value<'a>> {
+        self.find(key)
     }
 
     #[inline(always)]
-    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Value<'a>> {
-        self.find_mut(&Key::plain(key))
+    pub(crate) fn get_mut(&mut self, key: &Key<'_>) -> Option<&mut Value<'a>> {
+        self.find_mut(key)
     }
 
     #[inline(always)]
@@ -262,19 +260,19 @@ impl<'a> Object<'a> {
 
     /// The value of a key that exists and is not null.
     #[inline(always)]
-    pub(crate) fn present(&self, key: &str) -> Option<&Value<'a>> {
+    pub(crate) fn present(&self, key: &Key<'_>) -> Option<&Value<'a>> {
         self.get(key).filter(|value| !value.is_null())
     }
 
     /// The text of a key that is text.
     #[inline(always)]
-    pub(crate) fn text(&self, key: &str) -> Option<Text<'a>> {
+    pub(crate) fn text(&self, key: &Key<'_>) -> Option<Text<'a>> {
         self.get(key).and_then(Value::text)
     }
 
     #[inline(always)]
-    pub(crate) fn remove(&mut self, key: &str) -> Option<Value<'a>> {
-        self.take(&Key::plain(key))
+    pub(crate) fn remove(&mut self, key: &Key<'_>) -> Option<Value<'a>> {
+        self.take(key)
     }
 
     #[inline(always)]
@@ -308,23 +306,38 @@ impl<'a> Object<'a> {
         if fields.capacity() == 0 {
             fields.reserve(8);
         }
-        let spelling = if key.is_escaped() {
-            Spelling::Escaped
-        } else {
-            Spelling::Plain
-        };
         let next = index.note(key.tag(), fields.len());
         fields.push(Field {
             wire: key.wire(),
             tag: key.tag(),
-            spelling,
+            spelling: Spelling::As(key.form()),
             next,
             value,
         });
     }
 
+    /// False if there is nothing at a path, for sure. Most fields that rules ask for are not there, and this says so without a call.
+    #[inline(always)]
+    pub(crate) fn may_hold(&self, path: &Path) -> bool {
+        self.may_have(path.first())
+    }
+
+    #[inline(always)]
+    fn may_have(&self, key: &Key<'_>) -> bool {
+        self.inner.index.names & bit(key.tag()) != 0
+    }
+
     /// The value at a path.
+    #[inline(always)]
     pub(crate) fn at(&self, path: &Path) -> Option<&Value<'a>> {
+        if self.may_hold(path) {
+            self.walk(path)
+        } else {
+            None
+        }
+    }
+
+    fn walk(&self, path: &Path) -> Option<&Value<'a>> {
         let (objects, last) = path.split();
         let mut object = self;
         for key in objects {
@@ -333,7 +346,16 @@ impl<'a> Object<'a> {
         object.find(last)
     }
 
+    #[inline(always)]
     pub(crate) fn at_mut(&mut self, path: &Path) -> Option<&mut Value<'a>> {
+        if self.may_hold(path) {
+            self.walk_mut(path)
+        } else {
+            None
+        }
+    }
+
+    fn walk_mut(&mut self, path: &Path) -> Option<&mut Value<'a>> {
         let (object, last) = self.holder_mut(path)?;
         object.find_mut(last)
     }
@@ -385,8 +407,8 @@ impl<'a> Object<'a> {
     }
 
     /// Makes a key the first one, for people who read the output.
-    pub(crate) fn bring_to_front(&mut self, key: &str) {
-        if let Some(at) = self.position(&Key::plain(key)) {
+    pub(crate) fn bring_to_front(&mut self, key: &Key<'_>) {
+        if let Some(at) = self.position(key) {
             self.inner.fields[..=at].rotate_right(1);
             self.number();
         }

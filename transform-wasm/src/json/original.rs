@@ -40,12 +40,12 @@ impl<'a> Original<'a> {
 mod tests {
     use bumpalo::Bump;
 
-    use super::super::{Object, Text, Value, parse_event};
+    use super::super::{Key, Object, Text, Value, parse_event};
 
     #[track_caller]
     fn check(event: &str, original: &str, marked: bool) {
         let bump = Bump::new();
-        let parsed = parse_event(event, "inner", &bump).expect("an event");
+        let parsed = parse_event(event, &Key::plain("inner"), &bump).expect("an event");
         assert_eq!(parsed.original.text(), original);
         assert_eq!(parsed.original.marks().is_some(), marked, "{event}");
         let mut object = Object::new_in(&bump);

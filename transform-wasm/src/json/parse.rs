@@ -44,11 +44,11 @@ pub(crate) struct Event<'a> {
 /// Parses an event, which must be one JSON object.
 pub(crate) fn parse_event<'a>(
     text: &'a str,
-    inner_key: &'static str,
+    inner_key: &Key<'static>,
     bump: &'a Bump,
 ) -> Result<Event<'a>, ParseError> {
     let mut parser = Parser::new(text, bump);
-    parser.inner_key = Some(inner_key);
+    parser.inner_key = Some(*inner_key);
     // A record has a quote or a backslash about every eight bytes.
     parser.marks = u32::try_from(text.len())
         .is_ok()
@@ -77,7 +77,7 @@ struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     bump: &'a Bump,
-    inner_key: Option<&'static str>,
+    inner_key: Option<Key<'static>>,
     /// Where the last object below `inner_key` in the root is.
     inner: Option<Range<usize>>,
     /// Where quotes and backslashes are, if somebody wants to know and the text has no control characters.
@@ -189,7 +189,7 @@ impl<'a> Parser<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.error("expected a key in quotes"));
             }
-            let key = self.string()?;
+            let key = Key::from(self.string()?);
             self.blank();
             if self.peek() != Some(b':') {
                 return Err(self.error("expected `:` after a key"));
@@ -198,10 +198,10 @@ impl<'a> Parser<'a> {
             self.blank();
             let start = self.at;
             let value = self.value(depth + 1)?;
-            if depth == 0 && self.inner_key.is_some_and(|inner_key| key.is(inner_key)) {
+            if depth == 0 && self.inner_key.is_some_and(|inner_key| key == inner_key) {
                 self.inner = value.object().map(|_| start..self.at);
             }
-            object.add(Key::from(key), value);
+            object.add(key, value);
             self.blank();
             match self.peek() {
                 Some(b',') => self.at += 1,

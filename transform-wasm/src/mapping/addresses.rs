@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::document::{Document, Step};
-use crate::json::{Path, Text, Value, path};
+use crate::json::{Path, Text, Value, key, path};
 
 const MAPPED: &str = "::ffff:";
 const CLIENT: &Path = path!("client._temp");
@@ -123,7 +123,7 @@ pub(super) fn server(doc: &mut Document<'_>) -> Step {
         Some(other) => {
             if !doc.profile.aborts_on_error {
                 doc.note("OriginatingServer is not text");
-                doc.src.set(Text::literal("OriginatingServer"), other);
+                doc.src.set(key!("OriginatingServer"), other);
             }
             return Ok(());
         }

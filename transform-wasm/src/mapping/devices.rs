@@ -1,7 +1,7 @@
 //! Devices, sessions and applications (N26, N27).
 
 use crate::document::{Document, Step};
-use crate::json::{Path, Text, Value, parse, path};
+use crate::json::{Path, Value, key, parse, path};
 
 /// N26.
 pub(super) fn access_context(doc: &mut Document<'_>) -> Step {
@@ -19,9 +19,12 @@ pub(super) fn additional_details(doc: &mut Document<'_>) -> Step {
     }
     if let Some(Value::Text(text)) = doc.src.at(PATH) {
         let parsed = parse(text.plain(doc.bump), doc.bump);
-        let properties = doc.src.get_mut("ExtendedProperties").and_then(Value::object_mut);
+        let properties = doc
+            .src
+            .get_mut(key!("ExtendedProperties"))
+            .and_then(Value::object_mut);
         match (parsed, properties) {
-            (Ok(value), Some(properties)) => properties.set(Text::literal("additionalDetails"), value),
+            (Ok(value), Some(properties)) => properties.set(key!("additionalDetails"), value),
             (Err(error), _) => {
                 doc.src.remove_at(PATH);
                 doc.note(&format!("{PATH} is not JSON: {error}"));
@@ -33,7 +36,7 @@ pub(super) fn additional_details(doc: &mut Document<'_>) -> Step {
         path!("ExtendedProperties.additionalDetails.DeviceId"),
         path!("device.id"),
     )?;
-    if doc.ecs.get("user_agent").is_none() {
+    if doc.ecs.get(key!("user_agent")).is_none() {
         doc.copy_if_filled(
             path!("ExtendedProperties.additionalDetails.User-Agent"),
             path!("user_agent.original"),

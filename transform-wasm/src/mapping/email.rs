@@ -4,7 +4,7 @@ use bumpalo::collections::Vec;
 
 use super::users::split_address;
 use crate::document::{Abort, Document, Step};
-use crate::json::{Object, Path, Text, Value, path};
+use crate::json::{Key, Object, Path, Text, Value, key, path};
 
 const ATTACHMENTS: &Path = path!("email.attachments");
 const FROM: &Path = path!("email.from.address");
@@ -18,15 +18,18 @@ const RELATED_USER: &Path = path!("related.user");
 
 /// N10: what a cmdlet's parameters say of mail.
 pub(super) fn of_parameters(doc: &mut Document<'_>) -> Step {
-    if doc.src.get("Parameters").is_none() {
+    if doc.src.get(key!("Parameters")).is_none() {
         return Ok(());
     }
-    let has_id = doc.src.get("NetworkMessageId").is_some_and(|id| !id.is_void());
+    let has_id = doc
+        .src
+        .get(key!("NetworkMessageId"))
+        .is_some_and(|id| !id.is_void());
     if !has_id && let Some(raw) = doc.src.at(path!("Parameters._raw")).and_then(Value::text) {
         let raw = raw.plain(doc.bump);
         if let Some(identity) = identity_parameter(raw) {
             let identity = Text::new(identity, doc.bump);
-            doc.src.set(Text::literal("NetworkMessageId"), identity);
+            doc.src.set(key!("NetworkMessageId"), identity);
         }
     }
     for path in [
@@ -63,7 +66,7 @@ pub(super) fn of_mail_fields(doc: &mut Document<'_>) {
     doc.collect_field(path!("NetworkMessageId"), LOCAL_ID);
     doc.collect_field(path!("P1Sender"), SENDER);
     doc.collect_ecs(path!("source.user.email"), SENDER);
-    if doc.src.get("Recipients").and_then(Value::list).is_some() {
+    if doc.src.get(key!("Recipients")).and_then(Value::list).is_some() {
         doc.collect_field(path!("Recipients"), TO);
     }
     if doc
@@ -95,11 +98,11 @@ pub(super) fn attachments(doc: &mut Document<'_>) -> Step {
     for part in attachments.split(';').map(str::trim) {
         if let Some((name, extension, size)) = attachment(part) {
             let mut file = doc.new_object();
-            file.set(Text::literal("name"), Text::new(name, doc.bump));
-            file.set(Text::literal("extension"), Text::new(extension, doc.bump));
-            file.set(Text::literal("size"), doc.number(size));
+            file.set(key!("name"), Text::new(name, doc.bump));
+            file.set(key!("extension"), Text::new(extension, doc.bump));
+            file.set(key!("size"), doc.number(size));
             let mut member = doc.new_object();
-            member.set(Text::literal("file"), Value::Object(file));
+            member.set(key!("file"), Value::Object(file));
             files.push(Value::Object(member));
         }
     }
@@ -120,7 +123,7 @@ pub(super) fn of_alert_data(doc: &mut Document<'_>) -> Step {
         let text = doc.src.at(path).and_then(Value::text)?;
         split_address(text.plain(doc.bump)).is_some().then_some(())
     };
-    if doc.src.get("Data").is_none() {
+    if doc.src.get(key!("Data")).is_none() {
         return Ok(());
     }
     if address(doc, path!("Data.f3u")).is_some() {
@@ -144,11 +147,11 @@ pub(super) fn of_alert_data(doc: &mut Document<'_>) -> Step {
 
 /// N25: mail among the entities of an investigation. Returns what detected the threats.
 pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a>>, Abort> {
-    if doc.src.get("Data").is_none() {
+    if doc.src.get(key!("Data")).is_none() {
         return Ok(doc.new_list());
     }
     let bump = doc.bump;
-    let collected = |doc: &Document<'a>, key: &str| {
+    let collected = |doc: &Document<'a>, key: &Key<'_>| {
         let mut found = Vec::new_in(bump);
         let entities = doc
             .src
@@ -179,16 +182,16 @@ pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a
     {
         return Ok(doc.new_list());
     }
-    let recipients = collected(doc, "Recipient");
+    let recipients = collected(doc, key!("Recipient"));
     for (key, list) in [
-        ("InternetMessageId", MESSAGE_ID),
-        ("NetworkMessageId", LOCAL_ID),
-        ("P1Sender", SENDER),
-        ("P2Sender", FROM),
-        ("Recipient", TO),
-        ("SenderIP", RELATED_IP),
-        ("Subject", SUBJECT),
-        ("Upn", RELATED_USER),
+        (key!("InternetMessageId"), MESSAGE_ID),
+        (key!("NetworkMessageId"), LOCAL_ID),
+        (key!("P1Sender"), SENDER),
+        (key!("P2Sender"), FROM),
+        (key!("Recipient"), TO),
+        (key!("SenderIP"), RELATED_IP),
+        (key!("Subject"), SUBJECT),
+        (key!("Upn"), RELATED_USER),
     ] {
         let found = Value::from(collected(doc, key));
         doc.collect(&found, list);
@@ -196,12 +199,12 @@ pub(super) fn of_entities<'a>(doc: &mut Document<'a>) -> Result<Vec<'a, Value<'a
     if !recipients.is_empty() {
         doc.set_if_unset(path!("user.email"), Value::from(recipients))?;
     }
-    for key in ["OriginalDeliveryLocation", "PhishConfidenceLevel"] {
+    for key in [key!("OriginalDeliveryLocation"), key!("PhishConfidenceLevel")] {
         let found = collected(doc, key);
         // The reference fails where the record has the field already; its own value is worth more.
         if !found.is_empty() && doc.src.get(key).is_none() {
-            doc.src.set(Text::literal(key), Value::from(found));
+            doc.src.set(key, Value::from(found));
         }
     }
-    Ok(collected(doc, "ThreatDetectionMethods"))
+    Ok(collected(doc, key!("ThreatDetectionMethods")))
 }

@@ -2,11 +2,11 @@
 
 use super::java_text;
 use crate::document::{Document, Step};
-use crate::json::{Object, Path, Text, Value, path};
+use crate::json::{Key, Object, Path, Text, Value, key, path};
 use crate::time;
 
 /// The key of the audit record in an envelope.
-pub(crate) const RECORD: &str = "o365audit";
+pub(crate) const RECORD: &Key<'static> = key!("o365audit");
 
 const ECS_VERSION: &str = "8.11.0";
 const KEEP_ORIGINAL: &str = "preserve_original_event";
@@ -17,12 +17,12 @@ pub(super) fn original(doc: &mut Document<'_>) -> Step {
         sweep_collector(doc);
     }
     if !doc.has(path!("event.original")) {
-        if let Some(message) = doc.ecs.remove("message") {
+        if let Some(message) = doc.ecs.remove(key!("message")) {
             doc.ecs.remove_at(path!("event.original"));
             doc.set(path!("event.original"), message)?;
         }
     } else if doc.profile.maps_newer_fields {
-        doc.ecs.remove("message");
+        doc.ecs.remove(key!("message"));
     }
     if doc.has(path!("event.original")) || !wants_original(doc) {
         return Ok(());
@@ -37,7 +37,7 @@ pub(super) fn original(doc: &mut Document<'_>) -> Step {
 
 /// N01: artefacts of a hosted collector.
 fn sweep_collector(doc: &mut Document<'_>) {
-    const KEYS: [&str; 3] = ["organization", "division", "team"];
+    const KEYS: [&Key<'static>; 3] = [key!("organization"), key!("division"), key!("team")];
     if KEYS.iter().all(|key| doc.ecs.text(key).is_some()) {
         for key in KEYS {
             doc.ecs.remove(key);
@@ -47,7 +47,7 @@ fn sweep_collector(doc: &mut Document<'_>) {
 
 fn wants_original(doc: &Document<'_>) -> bool {
     doc.options.preserve_original
-        || match doc.ecs.get("tags") {
+        || match doc.ecs.get(key!("tags")) {
             Some(Value::List(tags)) => tags
                 .iter()
                 .any(|tag| tag.text().is_some_and(|tag| tag.is(KEEP_ORIGINAL))),
@@ -71,7 +71,7 @@ pub(super) fn constants(doc: &mut Document<'_>) -> Step {
 
 /// Step 4.
 pub(super) fn timestamp(doc: &mut Document<'_>) -> Step {
-    let Some(created) = doc.src.present("CreationTime") else {
+    let Some(created) = doc.src.present(key!("CreationTime")) else {
         return Ok(());
     };
     match created
@@ -105,8 +105,13 @@ pub(super) fn put_back_record(doc: &mut Document<'_>, aborted: bool) {
         path!("o365.audit")
     };
     // An envelope may hold anything below `o365`; the record comes first.
-    if !aborted && doc.ecs.get("o365").is_some_and(|value| value.object().is_none()) {
-        doc.ecs.remove("o365");
+    if !aborted
+        && doc
+            .ecs
+            .get(key!("o365"))
+            .is_some_and(|value| value.object().is_none())
+    {
+        doc.ecs.remove(key!("o365"));
     }
     if let Ok((parent, key)) = doc.ecs.parent_of(path, doc.bump) {
         parent.set(key, Value::Object(record));
@@ -115,7 +120,7 @@ pub(super) fn put_back_record(doc: &mut Document<'_>, aborted: bool) {
 
 /// Step 49.
 pub(super) fn drop_unwanted(doc: &mut Document<'_>) {
-    doc.ecs.remove("_conf");
+    doc.ecs.remove(key!("_conf"));
     if doc.profile.java_text_original && !wants_original(doc) {
         doc.ecs.remove_at(path!("event.original"));
     }

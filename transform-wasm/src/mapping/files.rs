@@ -1,7 +1,7 @@
 //! Files: their hashes, paths and sizes (N05).
 
 use crate::document::{Document, Step};
-use crate::json::{Value, path};
+use crate::json::{Value, key, path};
 
 /// N05. The sources stay in the record.
 pub(super) fn file_fields(doc: &mut Document<'_>) -> Step {
@@ -17,7 +17,7 @@ pub(super) fn file_fields(doc: &mut Document<'_>) -> Step {
 
 /// `file.size` is a number in the index: what is no whole number is left out.
 pub(crate) fn file_size(doc: &mut Document<'_>) -> Step {
-    for key in ["FileSizeBytes", "FileSize"] {
+    for key in [key!("FileSizeBytes"), key!("FileSize")] {
         let size = match doc.src.get(key) {
             Some(Value::Number(number)) => Some(*number),
             Some(Value::Text(text)) => Some(text.wire()),

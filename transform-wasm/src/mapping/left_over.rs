@@ -3,7 +3,7 @@
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Path, Text, Value, number, parse, path};
+use crate::json::{Key, Path, Text, Value, key, number, parse, path};
 use crate::time;
 use crate::workload::alerts::without_local_query_times;
 
@@ -47,13 +47,13 @@ pub(super) fn numbers_to_text_early(doc: &mut Document<'_>) -> Step {
             _ => {}
         }
     }
-    for key in ["Actor", "Target"] {
+    for key in [key!("Actor"), key!("Target")] {
         let bump = doc.bump;
         let Some(Value::List(members)) = doc.src.get_mut(key) else {
             continue;
         };
         for member in members.iter_mut().filter_map(Value::object_mut) {
-            if let Some(kind) = member.get_mut("Type")
+            if let Some(kind) = member.get_mut(key!("Type"))
                 && let Value::Number(number) = kind
             {
                 *kind = Value::Text(Text::literal(plain_integer(number, bump)));
@@ -78,7 +78,10 @@ fn plain_integer<'a>(number: &'a str, bump: &'a bumpalo::Bump) -> &'a str {
 /// Step 6: soft, the mapping goes on.
 pub(super) fn list_base_type(doc: &mut Document<'_>) {
     if doc.profile.converts_numbers_late
-        && let Some(value) = doc.src.get_mut("ListBaseType").filter(|value| !value.is_null())
+        && let Some(value) = doc
+            .src
+            .get_mut(key!("ListBaseType"))
+            .filter(|value| !value.is_null())
     {
         match value.to_text(doc.bump) {
             Some(text) => *value = Value::Text(text),
@@ -92,16 +95,20 @@ pub(super) fn numbers_to_text_late(doc: &mut Document<'_>) -> Step {
     if !doc.profile.converts_numbers_late {
         return Ok(());
     }
-    for key in ["AzureActiveDirectoryEventType", "RecordType", "UserType"] {
+    for key in [
+        key!("AzureActiveDirectoryEventType"),
+        key!("RecordType"),
+        key!("UserType"),
+    ] {
         doc.make_text(key)?;
     }
-    for key in ["Actor", "Target"] {
+    for key in [key!("Actor"), key!("Target")] {
         let bump = doc.bump;
         let Some(Value::List(members)) = doc.src.get_mut(key) else {
             continue;
         };
         for member in members.iter_mut().filter_map(Value::object_mut) {
-            if let Some(kind) = member.get_mut("Type")
+            if let Some(kind) = member.get_mut(key!("Type"))
                 && let Some(text) = kind.to_text(bump)
             {
                 *kind = Value::Text(text);
@@ -109,11 +116,11 @@ pub(super) fn numbers_to_text_late(doc: &mut Document<'_>) -> Step {
         }
     }
     for key in [
-        "Version",
-        "InternalLogonType",
-        "LogonType",
-        "ActorYammerUserId",
-        "YammerNetworkId",
+        key!("Version"),
+        key!("InternalLogonType"),
+        key!("LogonType"),
+        key!("ActorYammerUserId"),
+        key!("YammerNetworkId"),
     ] {
         doc.make_text(key)?;
     }
@@ -121,15 +128,15 @@ pub(super) fn numbers_to_text_late(doc: &mut Document<'_>) -> Step {
 }
 
 /// Steps 10 and 11: text that holds JSON becomes what it holds, or goes away with a soft error.
-pub(super) fn parse_in_place(doc: &mut Document<'_>, key: &'static str) {
+pub(super) fn parse_in_place(doc: &mut Document<'_>, key: &Key<'static>) {
     let Some(text) = doc.src.text(key) else { return };
     let plain = text.plain(doc.bump);
     if plain.trim().is_empty() {
-        doc.src.set(Text::literal(key), Value::Null);
+        doc.src.set(key, Value::Null);
         return;
     }
     match parse(plain, doc.bump) {
-        Ok(value) => doc.src.set(Text::literal(key), value),
+        Ok(value) => doc.src.set(key, value),
         Err(error) => {
             doc.src.remove(key);
             doc.note(&format!("{key} is not JSON: {error}"));
@@ -139,18 +146,21 @@ pub(super) fn parse_in_place(doc: &mut Document<'_>, key: &'static str) {
 
 /// N04: objects leave the names that other records use for text.
 pub(super) fn separate_objects(doc: &mut Document<'_>) {
-    for (from, to) in [("Sender", "SenderEntity"), ("Message", "MessageObject")] {
+    for (from, to) in [
+        (key!("Sender"), key!("SenderEntity")),
+        (key!("Message"), key!("MessageObject")),
+    ] {
         if doc.src.get(from).and_then(Value::object).is_some()
             && let Some(object) = doc.src.remove(from)
         {
-            doc.src.set(Text::literal(to), object);
+            doc.src.set(to, object);
         }
     }
 }
 
 /// N06: members of `Actions` that are JSON text become objects, behind those that are.
 pub(super) fn parse_actions(doc: &mut Document<'_>) {
-    const KEY: &str = "Actions";
+    const KEY: &Key<'static> = key!("Actions");
     let Some(actions) = doc.src.get(KEY).filter(|actions| !actions.is_void()) else {
         return;
     };
@@ -178,7 +188,7 @@ pub(super) fn parse_actions(doc: &mut Document<'_>) {
         }
     }
     objects.append(&mut parsed);
-    doc.src.set(Text::literal(KEY), Value::from(objects));
+    doc.src.set(KEY, Value::from(objects));
 }
 
 /// N22.
@@ -206,7 +216,7 @@ pub(super) fn dates(doc: &mut Document<'_>) -> Step {
 /// Step 16, and what newer references make of it (N11).
 pub(super) fn platform(doc: &mut Document<'_>) -> Step {
     const NAMES: [&str; 6] = ["Unknown", "Windows", "MacOS", "iOS", "Android", "Web Browser"];
-    const KEY: &str = "Platform";
+    const KEY: &Key<'static> = key!("Platform");
     const SYSTEMS: [(&str, &str); 6] = [
         ("windows", "windows"),
         ("linux", "linux"),
@@ -228,7 +238,7 @@ pub(super) fn platform(doc: &mut Document<'_>) -> Step {
         .find(|(at, _)| platform.is(&at.to_string()))
         .map(|(_, name)| *name);
     if let Some(name) = name {
-        doc.src.set(Text::literal(KEY), name);
+        doc.src.set(KEY, name);
     }
     if !doc.profile.maps_newer_fields {
         return Ok(());
@@ -243,17 +253,17 @@ pub(super) fn platform(doc: &mut Document<'_>) -> Step {
 
 /// Step 19.
 pub(super) fn alert_links(doc: &mut Document<'_>) {
-    const KEY: &str = "AlertLinks";
+    const KEY: &Key<'static> = key!("AlertLinks");
     let Some(links) = doc.src.get(KEY).and_then(Value::list) else {
         return;
     };
     let hrefs = links
         .iter()
-        .filter_map(|link| link.object()?.text("AlertLinkHref").map(Value::Text));
+        .filter_map(|link| link.object()?.text(key!("AlertLinkHref")).map(Value::Text));
     let hrefs = Vec::from_iter_in(hrefs, doc.bump);
     if hrefs.is_empty() {
         doc.src.remove(KEY);
     } else {
-        doc.src.set(Text::literal(KEY), Value::from(hrefs));
+        doc.src.set(KEY, Value::from(hrefs));
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use users::split_address;
 
 use crate::document::{Document, Step};
 use crate::extensions;
-use crate::json::path;
+use crate::json::{key, path};
 use crate::record_type;
 use crate::workload;
 
@@ -46,19 +46,19 @@ pub(crate) fn run(doc: &mut Document<'_>) -> Step {
     doc.move_field(path!("Workload"), path!("event.provider"))?;
     doc.move_field(path!("Operation"), path!("event.action"))?;
     doc.move_field(path!("OrganizationId"), path!("organization.id"))?;
-    left_over::parse_in_place(doc, "AdditionalInfo");
-    left_over::parse_in_place(doc, "OperationProperties");
+    left_over::parse_in_place(doc, key!("AdditionalInfo"));
+    left_over::parse_in_place(doc, key!("OperationProperties"));
     doc.move_field(path!("UserAgent"), path!("user_agent.original"))?;
     record_type::event_code(doc)?;
     outcome::event_outcome(doc)?;
 
     // 15-20: fields that get another shape.
-    name_values::to_object(doc, "Parameters")?;
+    name_values::to_object(doc, key!("Parameters"))?;
     if doc.profile.maps_newer_fields {
         email::of_parameters(doc)?;
     }
     left_over::platform(doc)?;
-    name_values::to_object(doc, "ExtendedProperties")?;
+    name_values::to_object(doc, key!("ExtendedProperties"))?;
     name_values::modified_properties(doc)?;
     left_over::alert_links(doc);
     outcome::event_severity(doc)?;
@@ -118,5 +118,5 @@ pub(crate) fn finish(doc: &mut Document<'_>, aborted: bool) {
         }
         envelope::pipeline_error(doc);
     }
-    doc.ecs.bring_to_front("@timestamp");
+    doc.ecs.bring_to_front(key!("@timestamp"));
 }

@@ -4,15 +4,15 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Key, Object, Path, Text, Value, path};
+use crate::json::{Key, Object, Path, Text, Value, key, path};
 
-const RAW: &str = "_raw";
+const RAW: &Key<'static> = key!("_raw");
 
 /// Longer lists are searched for repeated names no more.
 const MAX_MULTI: usize = 1024;
 
 /// Steps 15 and 17. Names are not changed; a member without a value is left out.
-pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
+pub(super) fn to_object(doc: &mut Document<'_>, key: &Key<'static>) -> Step {
     let bump = doc.bump;
     let mut misfits = false;
     match doc.src.get_mut(key) {
@@ -25,7 +25,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                     continue;
                 };
                 let name = name_of(member, doc.options.extensions).and_then(|name| name.to_text(bump));
-                if let (Some(name), Some(value)) = (name, member.present("Value")) {
+                if let (Some(name), Some(value)) = (name, member.present(key!("Value"))) {
                     fields.push((Key::from(name), value.clone()));
                 }
             }
@@ -34,7 +34,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                 let members = std::mem::replace(value, Value::Object(object));
                 let complete =
                     value.object().map_or(0, Object::len) == members.list().unwrap_or_default().len();
-                let place = if key == "Parameters" {
+                let place = if key == key!("Parameters") {
                     PARAMETERS
                 } else {
                     EXTENDED_PROPERTIES
@@ -56,7 +56,7 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
                         .filter_map(Value::object)
                         .filter_map(|member| {
                             let name = name_of(member, true)?.to_text(bump)?;
-                            Some((name, member.present("Value")))
+                            Some((name, member.present(key!("Value"))))
                         });
                     let entries = Vec::from_iter_in(entries, bump);
                     let names = Names::of(bump, &entries, Option::<&Value<'_>>::cloned);
@@ -79,9 +79,9 @@ pub(super) fn to_object(doc: &mut Document<'_>, key: &'static str) -> Step {
 
 /// Some services call the name a key. The reference leaves such members out.
 fn name_of<'o, 'a>(member: &'o Object<'a>, extensions: bool) -> Option<&'o Value<'a>> {
-    let name = member.present("Name");
+    let name = member.present(key!("Name"));
     if extensions {
-        name.or_else(|| member.present("Key"))
+        name.or_else(|| member.present(key!("Key")))
     } else {
         name
     }
@@ -149,15 +149,15 @@ impl<'a> Names<'a> {
     }
 }
 
-fn set_raw<'a>(doc: &mut Document<'a>, key: &'static str, text: Text<'a>) {
+fn set_raw<'a>(doc: &mut Document<'a>, key: &Key<'static>, text: Text<'a>) {
     let mut object = doc.new_object();
-    object.set(Text::literal(RAW), text);
-    doc.src.set(Text::literal(key), Value::Object(object));
+    object.set(RAW, text);
+    doc.src.set(key, Value::Object(object));
 }
 
 /// Step 18. A change is kept only if it has both sides.
 pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
-    const KEY: &str = "ModifiedProperties";
+    const KEY: &Key<'static> = key!("ModifiedProperties");
     let mut nameless = false;
     let (mut names, mut one_sided) = (None, Vec::new_in(doc.bump));
     match doc.src.get(KEY) {
@@ -169,11 +169,15 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
                     entries.push((name, None));
                 }
                 if let (true, Some(change)) = (doc.options.extensions, member.object())
-                    && let Some(name) = change.present("Name").and_then(|name| name.to_text(doc.bump))
+                    && let Some(name) = change
+                        .present(key!("Name"))
+                        .and_then(|name| name.to_text(doc.bump))
                 {
                     entries.push((name, Some(change)));
                     // X16: an addition or a removal has only one.
-                    if change.present("OldValue").is_some() != change.present("NewValue").is_some() {
+                    if change.present(key!("OldValue")).is_some()
+                        != change.present(key!("NewValue")).is_some()
+                    {
                         one_sided.push((sanitised(doc, name), sides(doc.bump, change)));
                     }
                 }
@@ -182,10 +186,14 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
                         fields.push((sanitised(doc, *name), Value::Object(doc.new_object())));
                     }
                     Value::Object(change) => {
-                        if change.present("OldValue").is_none() || change.present("NewValue").is_none() {
+                        if change.present(key!("OldValue")).is_none()
+                            || change.present(key!("NewValue")).is_none()
+                        {
                             continue;
                         }
-                        let Some(name) = change.present("Name").and_then(|name| name.to_text(doc.bump))
+                        let Some(name) = change
+                            .present(key!("Name"))
+                            .and_then(|name| name.to_text(doc.bump))
                         else {
                             nameless = true;
                             continue;
@@ -203,10 +211,7 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
             if fields.is_empty() {
                 doc.src.remove(KEY);
             } else {
-                doc.src.set(
-                    Text::literal(KEY),
-                    Value::Object(Object::from_fields(fields, bump)),
-                );
+                doc.src.set(KEY, Value::Object(Object::from_fields(fields, bump)));
             }
         }
         Some(Value::Text(text)) => {
@@ -234,9 +239,9 @@ pub(super) fn modified_properties(doc: &mut Document<'_>) -> Step {
 /// What a change says of before and after.
 fn sides<'a>(bump: &'a Bump, change: &Object<'a>) -> Value<'a> {
     let mut sides = Object::new_in(bump);
-    for side in ["NewValue", "OldValue"] {
+    for side in [key!("NewValue"), key!("OldValue")] {
         if let Some(value) = change.present(side) {
-            sides.set(Text::literal(side), value.clone());
+            sides.set(side, value.clone());
         }
     }
     Value::Object(sides)

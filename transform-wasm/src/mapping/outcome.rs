@@ -1,11 +1,11 @@
 //! How it ended, and how bad it is.
 
 use crate::document::{Document, Step};
-use crate::json::{Value, path};
+use crate::json::{Value, key, path};
 
 /// Step 14: `event.outcome` from `ResultStatus`. Everything that is not a known failure counts as success.
 pub(super) fn event_outcome(doc: &mut Document<'_>) -> Step {
-    let outcome = match doc.src.present("ResultStatus") {
+    let outcome = match doc.src.present(key!("ResultStatus")) {
         None => "success",
         Some(Value::Text(status)) => {
             let failed = ["failed", "false"]
@@ -26,7 +26,7 @@ pub(super) fn event_outcome(doc: &mut Document<'_>) -> Step {
 
 /// Step 20. Real records capitalise their severity, so the reference never sees it.
 pub(super) fn event_severity(doc: &mut Document<'_>) -> Step {
-    let Some(severity) = doc.src.text("Severity") else {
+    let Some(severity) = doc.src.text(key!("Severity")) else {
         return Ok(());
     };
     match SEVERITIES.iter().find(|(name, _)| severity.is(name)) {

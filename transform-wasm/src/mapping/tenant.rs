@@ -1,7 +1,7 @@
 //! The tenant as organization and host.
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Key, Text, Value, key, path};
 
 /// Steps 39 to 42.
 pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
@@ -36,7 +36,7 @@ pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
     if doc.profile.maps_newer_fields
         && let Some(device) = doc
             .src
-            .get("DeviceName")
+            .get(key!("DeviceName"))
             .filter(|name| !name.is_void() && !name.holds_object())
             .cloned()
     {
@@ -50,7 +50,7 @@ pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
     // N19.
     if doc.profile.maps_newer_fields
         && !doc.has(path!("event.provider"))
-        && doc.src.get("UserType").is_some_and(|kind| !kind.is_void())
+        && doc.src.get(key!("UserType")).is_some_and(|kind| !kind.is_void())
     {
         doc.copy_as_text(path!("UserType"), path!("event.provider"))?;
     }
@@ -61,7 +61,7 @@ pub(super) fn organization_and_host(doc: &mut Document<'_>) -> Step {
 fn tenant_name<'a>(doc: &Document<'a>, id: Text<'a>) -> Option<Text<'a>> {
     let id = id.plain(doc.bump);
     let tenants = doc.ecs.at(path!("_conf.tenants")).and_then(Value::object);
-    if let Some(name) = tenants.and_then(|tenants| tenants.text(id)) {
+    if let Some(name) = tenants.and_then(|tenants| tenants.text(&Key::plain(id))) {
         return Some(name);
     }
     let of_batch = || {

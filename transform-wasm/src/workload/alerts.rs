@@ -7,14 +7,14 @@
 //! | `EntityType`, `AlertEntityId`, `AlertLinks` | `rule.ruleset`, `rule.description`, `rule.reference` |
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, parse, path};
+use crate::json::{Key, Text, Value, key, parse, path};
 use crate::mapping::is_ip;
 use crate::time;
 
 /// §3.6.
 pub(super) fn alert(doc: &mut Document<'_>) -> Step {
     if doc.profile.maps_newer_fields {
-        if doc.src.get("Name").is_none() {
+        if doc.src.get(key!("Name")).is_none() {
             doc.fault("Name is missing")?;
         }
         doc.copy_field(path!("Name"), path!("message"))?;
@@ -39,13 +39,13 @@ const DATA_KEYS: [&str; 59] = [
     "trc", "ts", "tsd", "ttdt", "ttr", "upfc", "upfv", "ut", "von", "wl", "zfh", "zfn", "zmfh", "zmfn", "zu",
 ];
 
-const DATA_DATES: [&str; 5] = ["at", "md", "te", "ts", "ttdt"];
+const DATA_DATES: [&Key<'static>; 5] = [key!("at"), key!("md"), key!("te"), key!("ts"), key!("ttdt")];
 
 const AIR_INVESTIGATION: u32 = 64;
 
 /// §3.10, step 44: any record type.
 pub(crate) fn data(doc: &mut Document<'_>) -> Step {
-    const KEY: &str = "Data";
+    const KEY: &Key<'static> = key!("Data");
     let newer = doc.profile.maps_newer_fields;
     let parsed = match doc.src.get(KEY) {
         None => return Ok(()),
@@ -72,7 +72,7 @@ pub(crate) fn data(doc: &mut Document<'_>) -> Step {
         Some(_) => return doc.fault("Data is not text"),
     };
     let mut fields = doc.new_object();
-    fields.set(Text::literal("flattened"), parsed.clone());
+    fields.set(key!("flattened"), parsed.clone());
     if let Value::Object(parsed) = &parsed {
         for (key, value) in parsed.iter() {
             if DATA_KEYS.iter().any(|known| key.is(known)) {
@@ -80,7 +80,7 @@ pub(crate) fn data(doc: &mut Document<'_>) -> Step {
             }
         }
     }
-    doc.src.set(Text::literal(KEY), Value::Object(fields));
+    doc.src.set(KEY, Value::Object(fields));
 
     match doc.src.at(path!("Data.sip")) {
         None => {}
@@ -105,7 +105,7 @@ pub(crate) fn data(doc: &mut Document<'_>) -> Step {
         }
         let utc = date.text().and_then(|text| {
             let text = text.plain(bump);
-            if newer && matches!(key, "te" | "ts") {
+            if newer && matches!(key.wire(), "te" | "ts") {
                 time::to_utc_with_blank(text)
             } else {
                 time::to_utc(text)

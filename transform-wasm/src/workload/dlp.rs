@@ -11,7 +11,7 @@
 //! | `PolicyId`, `PolicyName`, `PolicyDetails[].Rules[]` | `rule.*`, `event.severity`, `event.outcome` |
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Text, Value, key, path};
 use crate::mapping::SEVERITIES;
 use crate::record_type;
 use crate::time;
@@ -39,10 +39,10 @@ pub(super) fn policy_match(doc: &mut Document<'_>) -> Step {
     doc.move_field(path!("PolicyName"), path!("rule.name"))?;
     modification_time(doc)?;
     recipients(doc)?;
-    if let Some(reason) = doc.src.text("ExceptionInfo") {
+    if let Some(reason) = doc.src.text(key!("ExceptionInfo")) {
         let mut object = doc.new_object();
-        object.set(Text::literal("Reason"), reason);
-        doc.src.set(Text::literal("ExceptionInfo"), Value::Object(object));
+        object.set(key!("Reason"), reason);
+        doc.src.set(key!("ExceptionInfo"), Value::Object(object));
     }
     policies(doc)
 }
@@ -87,11 +87,11 @@ fn modification_time(doc: &mut Document<'_>) -> Step {
 }
 
 fn recipients(doc: &mut Document<'_>) -> Step {
-    let Some(mail) = doc.src.present("ExchangeMetaData") else {
+    let Some(mail) = doc.src.present(key!("ExchangeMetaData")) else {
         return Ok(());
     };
     let mut recipients = doc.new_list();
-    for field in ["To", "CC", "BCC"] {
+    for field in [key!("To"), key!("CC"), key!("BCC")] {
         match mail.object().and_then(|mail| mail.get(field)) {
             Some(Value::List(members)) => {
                 let members = members.iter().filter(|member| !doc.refuses(member));
@@ -106,7 +106,7 @@ fn recipients(doc: &mut Document<'_>) -> Step {
 
 /// The rules that matched: which, how grave, and whether the access went through.
 pub(crate) fn policies(doc: &mut Document<'_>) -> Step {
-    let Some(policies) = doc.src.present("PolicyDetails") else {
+    let Some(policies) = doc.src.present(key!("PolicyDetails")) else {
         return Ok(());
     };
     let policies = policies.list().unwrap_or_default();
@@ -114,13 +114,13 @@ pub(crate) fn policies(doc: &mut Document<'_>) -> Step {
     let (mut highest, mut blocks, mut unrated) = (0, false, false);
     let rules = policies
         .iter()
-        .filter_map(|policy| policy.object()?.get("Rules")?.list())
+        .filter_map(|policy| policy.object()?.get(key!("Rules"))?.list())
         .flatten();
     for rule in rules.filter_map(Value::object) {
-        let severity = rule.text("Severity");
+        let severity = rule.text(key!("Severity"));
         unrated |= severity.is_none();
         highest = highest.max(severity.map_or(0, level));
-        if let (Some(id), Some(name)) = (rule.present("RuleId"), rule.present("RuleName"))
+        if let (Some(id), Some(name)) = (rule.present(key!("RuleId")), rule.present(key!("RuleName")))
             && !doc.refuses(id)
             && !doc.refuses(name)
         {
@@ -128,7 +128,7 @@ pub(crate) fn policies(doc: &mut Document<'_>) -> Step {
             names.push(name.clone());
         }
         let mut actions = rule
-            .get("Actions")
+            .get(key!("Actions"))
             .and_then(Value::list)
             .unwrap_or_default()
             .iter();
@@ -153,7 +153,7 @@ pub(crate) fn policies(doc: &mut Document<'_>) -> Step {
 
     let excepted = doc
         .src
-        .get("ExceptionInfo")
+        .get(key!("ExceptionInfo"))
         .and_then(Value::object)
         .is_some_and(|exception| !exception.is_empty());
     let action = doc.action();

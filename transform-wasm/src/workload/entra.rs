@@ -5,11 +5,11 @@
 //! | directory | `ObjectId` | `user.target.id` (a copy, whatever kind of object it is) |
 
 use crate::document::{Document, Step};
-use crate::json::path;
+use crate::json::{key, path};
 
 /// §3.3.
 pub(super) fn directory(doc: &mut Document<'_>) -> Step {
-    if doc.src.get("ObjectId").is_none() {
+    if doc.src.get(key!("ObjectId")).is_none() {
         doc.fault("ObjectId is missing")?;
     }
     doc.copy_field(path!("ObjectId"), path!("user.target.id"))?;

@@ -12,7 +12,7 @@
 use bumpalo::collections::Vec;
 
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Value, key, path};
 use crate::mapping::{SERVER, copy_user_id};
 use crate::record_type;
 
@@ -43,18 +43,16 @@ pub(crate) fn aggregated<'a>(doc: &mut Document<'a>, detection_methods: Vec<'a, 
     if doc.record_type == Some(record_type::EXCHANGE_ITEM_AGGREGATED) {
         doc.classify(&["email"], &["access"]);
         for (from, to) in [
-            ("Messages", "ExchangeAggregatedMessages"),
-            ("Folders", "ExchangeAggregatedFolders"),
+            (key!("Messages"), key!("ExchangeAggregatedMessages")),
+            (key!("Folders"), key!("ExchangeAggregatedFolders")),
         ] {
             if let Some(value) = doc.src.remove(from) {
-                doc.src.set(Text::literal(to), value);
+                doc.src.set(to, value);
             }
         }
     }
     if !detection_methods.is_empty() {
-        doc.src.set(
-            Text::literal("ThreatDetectionMethods"),
-            Value::from(detection_methods),
-        );
+        doc.src
+            .set(key!("ThreatDetectionMethods"), Value::from(detection_methods));
     }
 }

@@ -7,7 +7,7 @@
 //! | `ObjectId` | `user.target.id`, for the deletion of a user |
 
 use crate::document::{Document, Step};
-use crate::json::{Value, path};
+use crate::json::{Value, key, path};
 
 /// §3.9.
 pub(super) fn activity(doc: &mut Document<'_>) -> Step {
@@ -28,12 +28,15 @@ pub(super) fn activity(doc: &mut Document<'_>) -> Step {
         _ => {}
     }
     doc.move_field(path!("TeamName"), path!("group.name"))?;
-    let Some(members) = doc.src.get("Members").and_then(Value::list) else {
+    let Some(members) = doc.src.get(key!("Members")).and_then(Value::list) else {
         return Ok(());
     };
     let mut names = doc.new_list();
     let mut nameless = false;
-    for name in members.iter().filter_map(|member| member.object()?.get("UPN")) {
+    for name in members
+        .iter()
+        .filter_map(|member| member.object()?.get(key!("UPN")))
+    {
         nameless |= name.is_null();
         if !name.is_void() && !doc.refuses(name) {
             names.push(name.clone());

@@ -2,7 +2,7 @@
 
 use super::super::exchange::members;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Key, Text, Value, key, path};
 
 /// What a person asked an assistant, and what it read to answer.
 pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
@@ -18,8 +18,8 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
         doc.copy_if_filled(path!("ClientRegion"), path!("source.geo.country_iso_code"))?;
     }
     for (from, to) in [
-        ("ModelName", path!("gen_ai.request.model")),
-        ("ModelProviderName", path!("gen_ai.provider.name")),
+        (key!("ModelName"), path!("gen_ai.request.model")),
+        (key!("ModelProviderName"), path!("gen_ai.provider.name")),
     ] {
         for list in [
             path!("ModelTransparencyDetails"),
@@ -38,10 +38,10 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
         .unwrap_or_default()
     {
         let Some(message) = message.object() else { continue };
-        let Some(id) = message.get("Id").or_else(|| message.get("id")) else {
+        let Some(id) = message.get(key!("Id")).or_else(|| message.get(key!("id"))) else {
             continue;
         };
-        let prompt = matches!(message.get("isPrompt"), Some(Value::Bool(true)));
+        let prompt = matches!(message.get(key!("isPrompt")), Some(Value::Bool(true)));
         if prompt {
             prompts.push(id.clone());
         } else {
@@ -51,8 +51,8 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
     doc.collect(&Value::from(prompts), path!("o365.ext.ai.prompt_ids"));
     doc.collect(&Value::from(responses), path!("o365.ext.ai.response_ids"));
     for (field, list) in [
-        ("Id", path!("o365.ext.ai.plugin_ids")),
-        ("Name", path!("o365.ext.ai.plugin_names")),
+        (key!("Id"), path!("o365.ext.ai.plugin_ids")),
+        (key!("Name"), path!("o365.ext.ai.plugin_names")),
     ] {
         let plugins = members(doc, path!("CopilotEventData.AISystemPlugin"), field);
         doc.collect(&plugins, list);
@@ -61,13 +61,13 @@ pub(super) fn interaction(doc: &mut Document<'_>) -> Step {
 }
 
 fn resources(doc: &mut Document<'_>) -> Step {
-    const FIELDS: [(&str, &str); 6] = [
-        ("Name", "name"),
-        ("SiteUrl", "url"),
-        ("Type", "type"),
-        ("Action", "action"),
-        ("SensitivityLabelId", "label_id"),
-        ("ID", "item_id"),
+    const FIELDS: [(&Key<'static>, &Key<'static>); 6] = [
+        (key!("Name"), key!("name")),
+        (key!("SiteUrl"), key!("url")),
+        (key!("Type"), key!("type")),
+        (key!("Action"), key!("action")),
+        (key!("SensitivityLabelId"), key!("label_id")),
+        (key!("ID"), key!("item_id")),
     ];
     let accessed = doc
         .src
@@ -82,7 +82,7 @@ fn resources(doc: &mut Document<'_>) -> Step {
                 .get(from)
                 .filter(|value| !value.is_void() && !value.holds_object())
             {
-                object.set(Text::literal(to), value.clone());
+                object.set(to, value.clone());
             }
         }
         resources.push(Value::Object(object));
@@ -90,7 +90,7 @@ fn resources(doc: &mut Document<'_>) -> Step {
     let Some(first) = resources.first().and_then(Value::object) else {
         return Ok(());
     };
-    let (name, url) = (first.text("name"), first.text("url"));
+    let (name, url) = (first.text(key!("name")), first.text(key!("url")));
     if resources.len() == 1 {
         if let Some(name) = name {
             doc.set_if_unset(path!("file.name"), name)?;

@@ -11,7 +11,7 @@ mod threat;
 use super::exchange::members;
 use super::related::{set_actor_address, set_target, set_target_address};
 use crate::document::{Document, Step};
-use crate::json::{Path, Value, parse, path};
+use crate::json::{Key, Path, Value, key, parse, path};
 use crate::mapping::whole_number;
 use crate::time;
 use crate::workload::dlp;
@@ -43,7 +43,7 @@ pub(super) fn further(doc: &mut Document<'_>) -> Step {
             set_actor_address(doc);
             size(doc, path!("FileData.FileSize"))
         }
-        51 => match doc.src.text("EventValue").filter(|user| !user.is_empty()) {
+        51 => match doc.src.text(key!("EventValue")).filter(|user| !user.is_empty()) {
             Some(user) => set_target(doc, user),
             None => Ok(()),
         },
@@ -51,8 +51,8 @@ pub(super) fn further(doc: &mut Document<'_>) -> Step {
             size(doc, path!("EndpointMetaData.FileSize"))?;
             dlp::policies(doc)
         }
-        64 | 86 | 89 => period(doc, "StartTimeUtc", "EndTimeUtc"),
-        24 | 31 | 333 => period(doc, "StartTime", "EndTime"),
+        64 | 86 | 89 => period(doc, key!("StartTimeUtc"), Some(key!("EndTimeUtc"))),
+        24 | 31 | 333 => period(doc, key!("StartTime"), Some(key!("EndTime"))),
         294 => risk::detection(doc),
         43 | 71 | 75 | 82..=84 | 93..=97 => label(doc),
         261 | 284 | 328 | 334 | 363 | 373 => assistant::interaction(doc),
@@ -87,7 +87,7 @@ fn analytics(doc: &mut Document<'_>) {
     {
         doc.classify_further(&[], &["access"]);
     }
-    let shared = members(doc, path!("SharingInformation"), "RecipientEmail");
+    let shared = members(doc, path!("SharingInformation"), key!("RecipientEmail"));
     if let Some(address) = shared.list().and_then(|list| list.first()).and_then(Value::text) {
         set_target_address(doc, address);
     }
@@ -95,7 +95,7 @@ fn analytics(doc: &mut Document<'_>) {
 
 /// What somebody has reported about a message: JSON in a text.
 fn report(doc: &mut Document<'_>) -> Step {
-    let report = match doc.src.get("ReportMetadata") {
+    let report = match doc.src.get(key!("ReportMetadata")) {
         Some(Value::Object(report)) => report.clone(),
         Some(Value::Text(text)) if !text.is_empty() => match parse(text.plain(doc.bump), doc.bump) {
             Ok(Value::Object(report)) => report,
@@ -143,8 +143,10 @@ fn by_verb(operation: &str, anywhere: bool) -> &'static str {
 }
 
 /// `event.start` and `event.end`.
-fn period(doc: &mut Document<'_>, start: &str, end: &str) -> Step {
-    for (from, to) in [(start, path!("event.start")), (end, path!("event.end"))] {
+fn period(doc: &mut Document<'_>, start: &Key<'_>, end: Option<&Key<'_>>) -> Step {
+    let ends = [(Some(start), path!("event.start")), (end, path!("event.end"))];
+    for (from, to) in ends {
+        let Some(from) = from else { continue };
         let utc = doc
             .src
             .text(from)
@@ -165,7 +167,7 @@ fn label(doc: &mut Document<'_>) -> Step {
         _ => "change",
     };
     doc.classify_further(&[], &[kind]);
-    match doc.src.text("ObjectId") {
+    match doc.src.text(key!("ObjectId")) {
         Some(path) if path.wire().contains(['/', '\\']) && !path.wire().contains("://") => {
             doc.set_if_unset(path!("file.path"), path)
         }

@@ -2,13 +2,13 @@
 
 use super::period;
 use crate::document::{Document, Step};
-use crate::json::{Object, Text, Value, parse, path};
+use crate::json::{Object, Value, key, parse, path};
 
 /// When it happened and, as far as the service knows, where. A lookup of the address, which follows later, replaces the
 /// place if it knows one.
 pub(super) fn detection(doc: &mut Document<'_>) -> Step {
-    period(doc, "ActivityDateTime", "")?;
-    let location = match doc.src.get("Location") {
+    period(doc, key!("ActivityDateTime"), None)?;
+    let location = match doc.src.get(key!("Location")) {
         Some(Value::Object(location)) => location.clone(),
         Some(Value::Text(text)) => match parse(text.plain(doc.bump), doc.bump) {
             Ok(Value::Object(location)) => location,
@@ -43,8 +43,8 @@ pub(super) fn detection(doc: &mut Document<'_>) -> Step {
     };
     if let (Some(latitude), Some(longitude)) = (degrees("Latitude", 90.0), degrees("Longitude", 180.0)) {
         let mut point = doc.new_object();
-        point.set(Text::literal("lat"), Value::Number(latitude));
-        point.set(Text::literal("lon"), Value::Number(longitude));
+        point.set(key!("lat"), Value::Number(latitude));
+        point.set(key!("lon"), Value::Number(longitude));
         doc.set_if_unset(path!("source.geo.location"), Value::Object(point))?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::super::related::set_target_address;
 use super::by_verb;
 use crate::document::Document;
-use crate::json::{Value, path};
+use crate::json::{Value, key, path};
 
 pub(super) fn activity(doc: &mut Document<'_>) {
     let operation = doc.operation.map_or("", |operation| operation.plain(doc.bump));
@@ -21,8 +21,8 @@ pub(super) fn activity(doc: &mut Document<'_>) {
         }
         _ => {}
     }
-    if let Some([Value::Object(only)]) = doc.src.get("Members").and_then(Value::list)
-        && let Some(address) = only.text("UPN")
+    if let Some([Value::Object(only)]) = doc.src.get(key!("Members")).and_then(Value::list)
+        && let Some(address) = only.text(key!("UPN"))
     {
         set_target_address(doc, address);
     }

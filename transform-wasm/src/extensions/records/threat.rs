@@ -2,7 +2,7 @@
 
 use super::period;
 use crate::document::{Document, Step};
-use crate::json::{Text, Value, path};
+use crate::json::{Key, Text, Value, key, path};
 use crate::mapping::indexed_ip;
 use crate::time;
 
@@ -10,19 +10,19 @@ use crate::time;
 pub(super) fn mail(doc: &mut Document<'_>) -> Step {
     if doc
         .src
-        .text("Verdict")
+        .text(key!("Verdict"))
         .is_some_and(|verdict| verdict.is("Malware"))
     {
         doc.classify_further(&["malware"], &[]);
     }
     mail_details(doc)?;
-    match address(doc, "SenderIp") {
+    match address(doc, key!("SenderIp")) {
         Some(ip) => doc.set_if_unset(path!("source.ip"), ip),
         None => Ok(()),
     }
 }
 
-fn address<'a>(doc: &Document<'a>, field: &str) -> Option<Text<'a>> {
+fn address<'a>(doc: &Document<'a>, field: &Key<'_>) -> Option<Text<'a>> {
     indexed_ip(doc, doc.src.text(field)?.plain(doc.bump))
 }
 
@@ -30,7 +30,7 @@ fn address<'a>(doc: &Document<'a>, field: &str) -> Option<Text<'a>> {
 pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
     if let Some(direction) = doc
         .src
-        .text("Directionality")
+        .text(key!("Directionality"))
         .filter(|direction| !direction.is_empty())
     {
         let direction = direction.to_lowercase(doc.bump);
@@ -43,7 +43,7 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
     }
     let delivered = doc
         .src
-        .text("MessageTime")
+        .text(key!("MessageTime"))
         .and_then(|text| time::to_utc(text.plain(doc.bump)));
     if let Some(delivered) = delivered {
         let delivered = doc.text(&delivered);
@@ -53,7 +53,7 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
     let mut family = None;
     for attachment in doc
         .src
-        .get("AttachmentData")
+        .get(key!("AttachmentData"))
         .and_then(Value::list)
         .unwrap_or_default()
     {
@@ -61,25 +61,25 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
             continue;
         };
         let mut file = doc.new_object();
-        if let Some(name) = attachment.text("FileName") {
-            file.set(Text::literal("name"), name);
+        if let Some(name) = attachment.text(key!("FileName")) {
+            file.set(key!("name"), name);
             let plain = name.plain(doc.bump);
             if let Some((_, extension)) = plain.rsplit_once('.') {
-                file.set(Text::literal("extension"), Text::new(extension, doc.bump));
+                file.set(key!("extension"), Text::new(extension, doc.bump));
             }
         }
-        if let Some(digest) = attachment.text("SHA256") {
+        if let Some(digest) = attachment.text(key!("SHA256")) {
             let mut hash = doc.new_object();
-            hash.set(Text::literal("sha256"), digest);
-            file.set(Text::literal("hash"), Value::Object(hash));
+            hash.set(key!("sha256"), digest);
+            file.set(key!("hash"), Value::Object(hash));
         }
         family = family.or_else(|| {
             attachment
-                .text("MalwareFamily")
+                .text(key!("MalwareFamily"))
                 .filter(|family| !family.is_empty())
         });
         let mut member = doc.new_object();
-        member.set(Text::literal("file"), Value::Object(file));
+        member.set(key!("file"), Value::Object(file));
         files.push(Value::Object(member));
     }
     if !files.is_empty() {
@@ -93,7 +93,7 @@ pub(super) fn mail_details(doc: &mut Document<'_>) -> Step {
 
 /// A link that somebody clicked.
 pub(super) fn link(doc: &mut Document<'_>) -> Step {
-    let click = ["UrlClickAction", "URLClickAction"]
+    let click = [key!("UrlClickAction"), key!("URLClickAction")]
         .into_iter()
         .find_map(|key| doc.src.get(key));
     match click.and_then(|click| click.to_text(doc.bump)).map(Text::wire) {
@@ -101,7 +101,7 @@ pub(super) fn link(doc: &mut Document<'_>) -> Step {
         Some("4" | "5") => doc.classify_further(&[], &["allowed"]),
         _ => {}
     }
-    if let Some(ip) = address(doc, "UserIp")
+    if let Some(ip) = address(doc, key!("UserIp"))
         && !doc.has(path!("client.ip"))
     {
         for path in [path!("client.address"), path!("client.ip"), path!("source.ip")] {
@@ -111,8 +111,8 @@ pub(super) fn link(doc: &mut Document<'_>) -> Step {
         doc.set_if_unset(path!("network.type"), version)?;
         doc.append_unique(path!("related.ip"), ip);
     }
-    if doc.src.text("AppName").is_some_and(|app| app.is("Mail")) {
+    if doc.src.text(key!("AppName")).is_some_and(|app| app.is("Mail")) {
         doc.collect_field(path!("SourceId"), path!("email.local_id"));
     }
-    period(doc, "TimeOfClick", "")
+    period(doc, key!("TimeOfClick"), None)
 }
