@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use o365_ecs::{Context, Mapper, Outcome, floor};
 use o365_host::wasm::{Limits, Module, Runner, WasmEngine};
 
-use crate::vrl::Vrl;
+use crate::{value, vrl::Vrl};
 
 /// Events of one call, as the host makes them.
 pub type Batch<'a> = [&'a [u8]];
@@ -80,6 +80,11 @@ pub fn all(module: &str) -> Result<Vec<Contestant>> {
                 let value: serde_json::Value = serde_json::from_slice(event)?;
                 serde_json::to_writer(out, &value).context("a value is always writable")
             },
+        ),
+        each(
+            "value",
+            "`serde_json::Value`: the general part of the mapping",
+            value::map,
         ),
         vrl()?,
     ])

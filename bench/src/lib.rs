@@ -6,4 +6,5 @@
 pub mod compare;
 pub mod contestants;
 pub mod corpus;
+pub mod value;
 pub mod vrl;

@@ -26,7 +26,7 @@ pub(super) const SCALE: Section = Section {
 };
 
 /// Which ratios are told, and what is asked of them.
-const RATIOS: [Ratio; 6] = [
+const RATIOS: [Ratio; 8] = [
     Ratio {
         of: "native",
         to: "floor",
@@ -46,6 +46,16 @@ const RATIOS: [Ratio; 6] = [
         of: "component",
         to: "vrl",
         bar: Some(10.0),
+    },
+    Ratio {
+        of: "component",
+        to: "value",
+        bar: None,
+    },
+    Ratio {
+        of: "native",
+        to: "value",
+        bar: None,
     },
     Ratio {
         of: "native",

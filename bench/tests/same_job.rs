@@ -1,12 +1,14 @@
-//! The VRL program does the same job: the fields that it covers are those of the mapping, on every event of every workload.
+//! The VRL program and the mapping over `serde_json::Value` do the same job: the fields that they cover are those of the mapping, on
+//! every event of every workload.
 
 use std::collections::BTreeMap;
 
-use o365_bench::{corpus, vrl::Vrl};
+use anyhow::Result;
+use o365_bench::{corpus, value, vrl::Vrl};
 use o365_ecs::{Context, Mapper, Outcome};
 use serde_json::Value;
 
-/// What the program covers. The mapping writes some ten times as many.
+/// What they cover. The mapping writes some ten times as many.
 #[rustfmt::skip]
 const COVERED: [&str; 35] = [
     "/@timestamp", "/ecs/version", "/event/original", "/event/kind", "/event/id", "/event/provider", "/event/action",
@@ -18,8 +20,17 @@ const COVERED: [&str; 35] = [
 ];
 
 #[test]
-fn the_program_writes_what_the_mapping_writes() {
+fn the_vrl_program_writes_what_the_mapping_writes() {
     let mut vrl = Vrl::compile().expect("the program compiles");
+    compare(|event, out| vrl.map(event, out));
+}
+
+#[test]
+fn the_mapping_over_values_writes_what_the_mapping_writes() {
+    compare(value::map);
+}
+
+fn compare(mut map: impl FnMut(&[u8], &mut Vec<u8>) -> Result<()>) {
     let mapper = Mapper::configure(r#"{ "extensions": false }"#).expect("good options");
     let mut workloads = corpus::simulated(300).expect("the simulator runs");
     workloads.extend(corpus::real().expect("a readable corpus"));
@@ -30,7 +41,7 @@ fn the_program_writes_what_the_mapping_writes() {
         for event in workload.corpus.batches(1).concat() {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             assert_eq!(mapper.map(&Context::default(), event, &mut ours), Outcome::Emit);
-            vrl.map(event, &mut theirs).expect("the program runs");
+            map(event, &mut theirs).expect("it maps");
             let [ours, theirs] =
                 [ours, theirs].map(|text| serde_json::from_slice::<Value>(&text).expect("a document"));
             for (path, filled) in COVERED.into_iter().zip(&mut filled) {
@@ -40,7 +51,7 @@ fn the_program_writes_what_the_mapping_writes() {
                     problems.entry((workload.name, path)).or_insert_with(|| {
                         let event = String::from_utf8_lossy(event);
                         format!(
-                            "\n{} {path}: the mapping writes {ours}, the program {theirs} of {event}",
+                            "\n{} {path}: the mapping writes {ours}, this job {theirs} of {event}",
                             workload.name
                         )
                     });
