@@ -66,6 +66,28 @@ fn the_last_of_several_equal_keys_wins() {
     assert_eq!(document["o365"]["audit"]["k1999"], 1999);
 }
 
+/// Names are told apart by a hash of their length, beginning and end.
+#[test]
+fn a_name_is_not_taken_for_one_that_looks_like_it() {
+    let name = "AzureActiveDirectoryEventType";
+    let other = format!("AzureAct{}ventType", "x".repeat(name.len() - 16));
+    for event in [
+        format!(r#"{{"{other}":5,"{name}":6}}"#),
+        format!(r#"{{"{name}":6,"{other}":5}}"#),
+    ] {
+        let document = map(event.as_bytes()).expect("mapped");
+        let audit = &document["o365"]["audit"];
+        // The mapping makes a text of the one, and knows nothing of the other.
+        assert_eq!(
+            (&audit[name], &audit[&other]),
+            (&"6".into(), &5.into()),
+            "{event}"
+        );
+    }
+    let alone = map(format!(r#"{{"{other}":5}}"#).as_bytes()).expect("mapped");
+    assert_eq!(alone["o365"]["audit"][&other], 5);
+}
+
 #[test]
 fn broken_text_is_mended() {
     let document = map(b"{\"UserId\":\"a\xff@contoso.example\"}").expect("mapped");
