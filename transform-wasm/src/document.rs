@@ -126,7 +126,7 @@ impl<'a> Document<'a> {
             return self.refuse(from, to);
         }
         match self.ecs.parent_of(to, self.bump) {
-            Ok((parent, key)) => match parent.find(&key) {
+            Ok((parent, key)) => match parent.get(&key) {
                 None => {
                     if let Some(value) = self.src.remove_at(from) {
                         parent.set(key, value);
@@ -165,10 +165,10 @@ impl<'a> Document<'a> {
         let Ok((ext, key)) = self.ecs.parent_of(path!("o365.ext.overwritten"), self.bump) else {
             return;
         };
-        if ext.find(&key).is_none() {
+        if ext.get(&key).is_none() {
             ext.set(key, Value::Object(Object::new_in(self.bump)));
         }
-        if let Some(overwritten) = ext.find_mut(&key).and_then(Value::object_mut)
+        if let Some(overwritten) = ext.get_mut(&key).and_then(Value::object_mut)
             && let Ok((parent, key)) = overwritten.parent_of(path, self.bump)
         {
             parent.set(key, old);
@@ -366,15 +366,15 @@ impl<'a> Document<'a> {
     pub(crate) fn list_at(&mut self, path: &'static Path) -> Option<&mut Vec<'a, Value<'a>>> {
         let bump = self.bump;
         let (parent, key) = self.ecs.parent_of(path, bump).ok()?;
-        match parent.find(&key) {
+        match parent.get(&key) {
             Some(Value::List(_)) => {}
             Some(_) => {
-                let scalar = parent.take(&key).filter(|value| !value.is_null());
+                let scalar = parent.remove(&key).filter(|value| !value.is_null());
                 parent.set(key, Value::from(Vec::from_iter_in(scalar, bump)));
             }
             None => parent.set(key, Value::from(Vec::with_capacity_in(4, bump))),
         }
-        match parent.find_mut(&key) {
+        match parent.get_mut(&key) {
             Some(Value::List(list)) => Some(list),
             _ => None,
         }

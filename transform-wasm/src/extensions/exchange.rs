@@ -186,7 +186,7 @@ fn split_parameters(doc: &mut Document<'_>) -> Step {
             doc.text(name),
             Value::Text(value.map_or(Text::literal("true"), |it| doc.text(it))),
         );
-        match parameters.find_mut(&Key::from(name)) {
+        match parameters.get_mut(&Key::from(name)) {
             Some(Value::List(values)) => values.push(value),
             Some(first) => {
                 let mut values = doc.new_list();

@@ -55,15 +55,13 @@ version
 const COUNT: usize = count(LIST.as_bytes());
 
 /// Every name with its tag.
-const NAMES: [(u32, &str); COUNT] = split();
+static NAMES: [(u32, &str); COUNT] = split();
 
 /// Four places for each name, so that what is not in the list is mostly seen at the first look.
 const PLACES: usize = 2048;
 
 /// The number of each name and one, at the place of its tag or behind it.
 static TABLE: [u16; PLACES] = table();
-
-static KNOWN: [(u32, &str); COUNT] = NAMES;
 
 /// Whether a name is in the list.
 #[inline]
@@ -80,7 +78,7 @@ pub(super) fn holds(tag: u32, name: &str) -> bool {
 
 #[inline]
 fn known(place: usize) -> Option<&'static (u32, &'static str)> {
-    KNOWN.get(usize::from(TABLE[place]).wrapping_sub(1))
+    NAMES.get(usize::from(TABLE[place]).wrapping_sub(1))
 }
 
 /// The same for the compiler, which has no use for the table.

@@ -239,22 +239,12 @@ impl<'a> Object<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn find(&self, key: &Key<'_>) -> Option<&Value<'a>> {
+    pub(crate) fn get(&self, key: &Key<'_>) -> Option<&Value<'a>> {
         self.position(key).map(|at| &self.inner.fields[at].value)
     }
 
     #[inline(always)]
-    pub(crate) fn get(&self, key: &Key<'_>) -> Option<&Value<'a>> {
-        self.find(key)
-    }
-
-    #[inline(always)]
     pub(crate) fn get_mut(&mut self, key: &Key<'_>) -> Option<&mut Value<'a>> {
-        self.find_mut(key)
-    }
-
-    #[inline(always)]
-    pub(crate) fn find_mut(&mut self, key: &Key<'_>) -> Option<&mut Value<'a>> {
         self.position(key).map(|at| &mut self.inner.fields[at].value)
     }
 
@@ -272,11 +262,6 @@ impl<'a> Object<'a> {
 
     #[inline(always)]
     pub(crate) fn remove(&mut self, key: &Key<'_>) -> Option<Value<'a>> {
-        self.take(key)
-    }
-
-    #[inline(always)]
-    pub(crate) fn take(&mut self, key: &Key<'_>) -> Option<Value<'a>> {
         let at = self.position(key)?;
         self.inner.gaps += 1;
         let field = &mut self.inner.fields[at];
@@ -341,9 +326,9 @@ impl<'a> Object<'a> {
         let (objects, last) = path.split();
         let mut object = self;
         for key in objects {
-            object = object.find(key)?.object()?;
+            object = object.get(key)?.object()?;
         }
-        object.find(last)
+        object.get(last)
     }
 
     #[inline(always)]
@@ -357,19 +342,19 @@ impl<'a> Object<'a> {
 
     fn walk_mut(&mut self, path: &Path) -> Option<&mut Value<'a>> {
         let (object, last) = self.holder_mut(path)?;
-        object.find_mut(last)
+        object.get_mut(last)
     }
 
     pub(crate) fn remove_at(&mut self, path: &Path) -> Option<Value<'a>> {
         let (object, last) = self.holder_mut(path)?;
-        object.take(last)
+        object.remove(last)
     }
 
     fn holder_mut<'p>(&mut self, path: &'p Path) -> Option<(&mut Self, &'p Key<'static>)> {
         let (objects, last) = path.split();
         let mut object = self;
         for key in objects {
-            object = object.find_mut(key)?.object_mut()?;
+            object = object.get_mut(key)?.object_mut()?;
         }
         Some((object, last))
     }
@@ -431,6 +416,6 @@ impl PartialEq for Object<'_> {
         self.len() == other.len()
             && self
                 .iter()
-                .all(|(name, value)| other.find(&Key::from(name)) == Some(value))
+                .all(|(name, value)| other.get(&Key::from(name)) == Some(value))
     }
 }
