@@ -99,12 +99,10 @@ pub fn map(event: &[u8], out: &mut Vec<u8>) -> Result<()> {
     doc.set("event", "category", categories);
     doc.set("event", "type", types);
     let (users, hosts) = (unique(&doc.users), unique(&doc.hosts));
-    doc.fields.insert(
-        "related".into(),
-        json!({ "ip": ips, "user": users, "hosts": hosts }),
-    );
-    doc.fields.insert("o365".into(), json!({ "audit": null }));
-    doc.group("o365").insert("audit".into(), Value::Object(src));
+    doc.set("related", "ip", ips);
+    doc.set("related", "user", users);
+    doc.set("related", "hosts", hosts);
+    doc.set("o365", "audit", src);
     let mut document = Value::Object(doc.fields);
     compact(&mut document);
     serde_json::to_writer(out, &document).context("a value is always writable as JSON")

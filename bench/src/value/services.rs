@@ -76,20 +76,19 @@ fn policy(doc: &mut Document, src: &mut Object) {
             doc.set(group, to, file.remove(from).unwrap_or_default());
         }
     }
-    let members = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let blocks = members(src.get("PolicyDetails"))
-        .iter()
         .flat_map(|policy| members(policy.get("Rules")))
-        .any(|rule| {
-            members(rule.get("Actions"))
-                .iter()
-                .any(|action| action == "BlockAccess")
-        });
+        .flat_map(|rule| members(rule.get("Actions")))
+        .any(|action| action == "BlockAccess");
     let excepted = src
         .get("ExceptionInfo")
         .is_some_and(|info| !info.is_null() && *info != json!({}));
     let fails = blocks && doc.action != "DlpRuleUndo" && (doc.action == "DlpInfo" || !excepted);
     doc.set("event", "outcome", if fails { "failure" } else { "success" });
+}
+
+fn members(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
 }
 
 fn alert(doc: &mut Document, src: &Object) {
@@ -125,8 +124,7 @@ fn team(doc: &mut Document, src: &mut Object) {
         doc.classify("iam", &["group", kind]);
     }
     doc.set("group", "name", src.remove("TeamName").unwrap_or_default());
-    let members = src.get("Members").and_then(Value::as_array);
-    for member in members.into_iter().flatten() {
+    for member in members(src.get("Members")) {
         doc.users.extend(member.get("UPN").cloned());
     }
 }
