@@ -174,6 +174,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline(always)]
     fn object(&mut self, depth: usize) -> Parsed<Object<'a>> {
         if depth >= MAX_DEPTH {
             return Err(self.error("nested too deeply (more than 192 levels)"));
@@ -217,6 +218,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline(always)]
     fn list(&mut self, depth: usize) -> Parsed<Value<'a>> {
         if depth >= MAX_DEPTH {
             return Err(self.error("nested too deeply (more than 192 levels)"));
@@ -284,6 +286,7 @@ impl<'a> Parser<'a> {
         Ok(Value::Number(&self.text[start..self.at]))
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Parsed<Text<'a>> {
         self.mark(self.at);
         self.at += 1;

@@ -96,6 +96,7 @@ impl<'o> Writer<'o> {
         true
     }
 
+    #[inline(always)]
     fn list(&mut self, members: &[Value<'_>]) -> bool {
         let start = self.at;
         let mut any = false;
@@ -115,6 +116,7 @@ impl<'o> Writer<'o> {
         self.keep(any, start)
     }
 
+    #[inline(always)]
     fn object(&mut self, object: &Object<'_>) -> bool {
         let start = self.at;
         let mut any = false;
