@@ -24,12 +24,12 @@ pub struct Capacity {
 }
 
 impl Default for Capacity {
-    /// 4,096 events or 4 MiB, whichever is reached first: enough to keep the stages busy, and there are several channels
+    /// 4,096 events or 2 MiB, whichever is reached first: enough to keep the stages busy, and there are several channels
     /// in a pipeline that a slow sink fills all.
     fn default() -> Self {
         Self {
             events: 4_096,
-            bytes: 4 * 1024 * 1024,
+            bytes: 2 * 1024 * 1024,
         }
     }
 }

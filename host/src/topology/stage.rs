@@ -22,7 +22,7 @@ use super::{fanout::Fanout, trace};
 use crate::dead_letter::DeadLetters;
 
 /// Batches that may wait before and after each worker.
-const WORKER_QUEUE: usize = 2;
+const WORKER_QUEUE: usize = 1;
 
 /// Where the results of a transform go.
 #[derive(Debug)]
