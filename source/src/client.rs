@@ -39,10 +39,27 @@ const PAGE: Backoff = Backoff::secs(1, 8);
 /// Whatever the service asks for, more is not believed; and whoever reckons with it need not fear an overflow.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
+/// Connections to the API, for all tenants. A connection keeps what it has once needed to read into, and one that has carried a
+/// blob has needed a lot: with connections of their own, blobs make large only as many as they need at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    pub(crate) listings: reqwest::Client,
+    pub(crate) blobs: reqwest::Client,
+}
+
+impl Http {
+    fn of(&self, operation: Operation) -> &reqwest::Client {
+        match operation {
+            Operation::FetchBlob => &self.blobs,
+            _ => &self.listings,
+        }
+    }
+}
+
 /// The API for one tenant.
 #[derive(Debug)]
 pub(crate) struct ApiClient {
-    http: reqwest::Client,
+    http: Http,
     tenant: TenantId,
     base: ApiBase,
     tokens: TokenClient,
@@ -56,7 +73,7 @@ pub(crate) struct ApiClient {
 
 impl ApiClient {
     pub(crate) fn new(
-        http: reqwest::Client,
+        http: Http,
         base: ApiBase,
         tokens: TokenClient,
         budget: Budget,
@@ -219,6 +236,7 @@ impl ApiClient {
             let token = self.tokens.token().await.map_err(ApiError::Auth)?;
             let mut request = self
                 .http
+                .of(operation)
                 .request(method.clone(), url.as_url().clone())
                 .bearer_auth(token.secret.expose())
                 .header(ACCEPT, "application/json")

@@ -11,16 +11,17 @@ use crate::{
     client::{embedded, transport},
     error::{ApiError, Operation},
     events::{Split, SplitError, split},
+    window::{Slot, Window},
 };
 
 /// Bytes of bodies that may be held at once, over all tenants.
-const ROOM: usize = 8 * 1024 * 1024;
+const ROOM: usize = 4 * 1024 * 1024;
 /// What room is counted in.
 const UNIT: usize = 64 * 1024;
 /// A body without a known length is expected to be so long, and one that turns out longer grows in such steps.
 const STEP: usize = 1024 * 1024;
 /// A body beyond this size waits for its turn.
-const USUAL: usize = 4 * 1024 * 1024;
+const USUAL: usize = 2 * 1024 * 1024;
 
 /// Room for bodies, in bytes. A tenant that keeps us waiting takes no more of it than its bodies are long, so that others
 /// go on.
@@ -29,6 +30,7 @@ pub(crate) struct BodyRoom {
     usual: Semaphore,
     /// Whoever needs more than there is takes turns.
     large: Semaphore,
+    window: Window,
 }
 
 /// The room that one body takes.
@@ -45,19 +47,30 @@ impl Default for BodyRoom {
         Self {
             usual: Semaphore::new(ROOM / UNIT),
             large: Semaphore::new(1),
+            window: Window::default(),
         }
     }
 }
 
 impl BodyRoom {
+    /// Waits until it makes sense to ask for a body.
+    pub(crate) async fn wanted(&self) -> Slot<'_> {
+        self.window.slot().await
+    }
+
     /// Waits for room for a body of about this length.
-    async fn take(&self, bytes: usize) -> Held<'_> {
+    async fn take(&self, bytes: usize, slot: Slot<'_>) -> Held<'_> {
         let bytes = bytes.clamp(1, USUAL);
-        let usual = self
-            .usual
-            .acquire_many(units(bytes))
-            .await
-            .expect("the semaphore is never closed");
+        let usual = if let Ok(usual) = self.usual.try_acquire_many(units(bytes)) {
+            slot.there_was_room();
+            usual
+        } else {
+            let _slot = slot.there_is_none();
+            self.usual
+                .acquire_many(units(bytes))
+                .await
+                .expect("the semaphore is never closed")
+        };
         Held {
             room: self,
             usual,
@@ -113,17 +126,18 @@ impl From<ApiError> for Unread {
 ///
 /// # Cancel safety
 /// Nothing is lost but what was read.
-pub(crate) async fn read_blob(
-    room: &BodyRoom,
+pub(crate) async fn read_blob<'a>(
+    room: &'a BodyRoom,
     mut response: Response,
+    slot: Slot<'_>,
     limit: u64,
-) -> Result<(Split, usize, Held<'_>), Unread> {
+) -> Result<(Split, usize, Held<'a>), Unread> {
     let status = response.status();
     let operation = Operation::FetchBlob;
     let length = response
         .content_length()
         .and_then(|length| usize::try_from(length).ok());
-    let mut held = room.take(length.unwrap_or(STEP)).await;
+    let mut held = room.take(length.unwrap_or(STEP), slot).await;
     // The service may promise more than it sends.
     let mut body = BytesMut::with_capacity(length.unwrap_or_default().min(USUAL));
     while let Some(chunk) = response
@@ -169,43 +183,47 @@ mod tests {
         tokio::task::unconstrained(future).now_or_never()
     }
 
+    async fn take(room: &BodyRoom, bytes: usize) -> Held<'_> {
+        room.take(bytes, room.wanted().await).await
+    }
+
     #[tokio::test]
     async fn room_is_counted_in_bytes() {
         let room = BodyRoom::default();
         let mut held = Vec::new();
         // Small bodies are many, and there is a limit to them nevertheless.
-        while let Some(one) = at_once(room.take(UNIT)) {
+        while let Some(one) = at_once(take(&room, UNIT)) {
             held.push(one);
         }
         assert_eq!(held.len(), ROOM / UNIT);
         drop(held.pop());
-        assert!(at_once(room.take(UNIT)).is_some());
-        assert!(at_once(room.take(2 * UNIT)).is_none());
+        assert!(at_once(take(&room, UNIT)).is_some());
+        assert!(at_once(take(&room, 2 * UNIT)).is_none());
     }
 
     #[tokio::test]
     async fn a_body_that_grows_beyond_the_room_waits_for_its_turn() {
         let room = BodyRoom::default();
-        let mut first = room.take(UNIT).await;
-        let mut second = room.take(UNIT).await;
-        let rest: Vec<_> = std::iter::from_fn(|| at_once(room.take(USUAL))).collect();
-        let rest_small: Vec<_> = std::iter::from_fn(|| at_once(room.take(UNIT))).collect();
+        let mut first = take(&room, UNIT).await;
+        let mut second = take(&room, UNIT).await;
+        let rest: Vec<_> = std::iter::from_fn(|| at_once(take(&room, USUAL))).collect();
+        let rest_small: Vec<_> = std::iter::from_fn(|| at_once(take(&room, UNIT))).collect();
         assert!(at_once(first.grow(2 * UNIT)).is_some(), "the first has its turn");
         assert!(at_once(second.grow(2 * UNIT)).is_none(), "the second waits");
         drop(first);
         assert!(at_once(second.grow(2 * UNIT)).is_some());
         drop((rest, rest_small));
-        assert!(at_once(room.take(USUAL)).is_some());
+        assert!(at_once(take(&room, USUAL)).is_some());
     }
 
     #[tokio::test]
     async fn a_body_grows_within_the_room_without_a_turn() {
         let room = BodyRoom::default();
-        let mut held = room.take(UNIT).await;
+        let mut held = take(&room, UNIT).await;
         held.grow(STEP).await;
         held.grow(2 * STEP).await;
         assert!(held.large.is_none());
-        held.grow(USUAL + 1).await;
+        held.grow(USUAL + STEP).await;
         assert!(held.large.is_some());
         drop(held);
         assert_eq!(room.usual.available_permits(), ROOM / UNIT);

@@ -30,6 +30,7 @@ mod trace;
 mod types;
 mod url;
 mod watch;
+mod window;
 mod wire;
 
 pub use alarm::{Alarm, AlarmKind};

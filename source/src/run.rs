@@ -19,7 +19,7 @@ use crate::{
     auth::{Credential, TokenClient, TokenSettings},
     beside::{Beside, ROOM_AFTER},
     budget::{Budget, Start},
-    client::ApiClient,
+    client::{ApiClient, Http},
     config::O365AuditConfig,
     dedupe::InFlight,
     error::{Incomplete, SourceError, chain},
@@ -327,7 +327,7 @@ async fn tidy(ledger: &Ledger, quarantine: &Quarantine) -> Result<Result<(), Kee
 /// What all tenants ask with.
 pub(crate) struct Clients {
     login: reqwest::Client,
-    api: reqwest::Client,
+    api: Http,
     timeouts: Timeouts,
     start: Start,
 }
@@ -341,7 +341,10 @@ impl Clients {
     ) -> Result<Self, reqwest::Error> {
         Ok(Self {
             login: network.client(credential.issuer(&settings.authority))?,
-            api: network.client(&settings.resource)?,
+            api: Http {
+                listings: network.client(&settings.resource)?,
+                blobs: network.bulk_client(&settings.resource)?,
+            },
             timeouts: settings.network.timeouts,
             start,
         })

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use o365_core::{
     BatchNotifier, EventBatch, EventMetadata, EventStatus, LogEvent, Origin, SourceSender, backoff::Backoff,
 };
+use tokio::sync::SemaphorePermit;
 use tracing::{Instrument, Span};
 
 use super::{Feed, SLOW, poison};
@@ -25,6 +26,7 @@ use crate::{
     pace::later,
     stats::add,
     telemetry, trace,
+    window::Slot,
 };
 
 /// Events in a batch, and their bytes.
@@ -60,17 +62,48 @@ pub(super) async fn deliver(
 ) -> (String, Result<Outcome, SourceError>) {
     let content_id = blob.content_id.clone();
     let span = trace::blob(&feed.shared.component, &feed.key, &blob);
-    let outcome = attempt(feed, &blob, out).instrument(span.clone()).await;
+    let outcome = async {
+        let unsent = Unsent(&feed.unsent);
+        let turn = tokio::select! {
+            biased;
+            () = feed.shared.stop.cancelled() => return Ok(Outcome::Abandoned),
+            turn = turn(feed) => turn,
+        };
+        // Boxed, and only now: of the blobs that wait there may be many, and at work one takes a lot of room.
+        Box::pin(attempt(feed, &blob, out, unsent, turn)).await
+    };
+    let outcome = outcome.instrument(span.clone()).await;
     trace::blob_ended(&span, &outcome);
     (content_id, outcome)
 }
 
-async fn attempt(feed: &Feed, blob: &PendingBlob, out: SourceSender) -> Result<Outcome, SourceError> {
-    let unsent = Unsent(&feed.unsent);
+/// The right to ask for a blob.
+struct Turn<'a> {
+    /// Of the tenant.
+    _fetching: SemaphorePermit<'a>,
+    /// Of all.
+    slot: Slot<'a>,
+}
+
+async fn turn(feed: &Feed) -> Turn<'_> {
+    let fetching = feed.tenant.fetching.acquire().await;
+    Turn {
+        _fetching: fetching.expect("the semaphore is never closed"),
+        slot: feed.shared.room.wanted().await,
+    }
+}
+
+async fn attempt(
+    feed: &Feed,
+    blob: &PendingBlob,
+    out: SourceSender,
+    unsent: Unsent<'_>,
+    turn: Turn<'_>,
+) -> Result<Outcome, SourceError> {
     let fetched = tokio::select! {
         biased;
         () = feed.shared.stop.cancelled() => return Ok(Outcome::Abandoned),
-        fetched = fetch(feed, blob) => fetched,
+        fetched = fetch(feed, blob, turn) => fetched,
     };
     let (split, held) = match fetched {
         Ok(fetched) => fetched,
@@ -133,20 +166,15 @@ impl Drop for Unsent<'_> {
     }
 }
 
-async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob) -> Result<(Split, Held<'a>), Unread> {
+async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob, turn: Turn<'_>) -> Result<(Split, Held<'a>), Unread> {
     let client = &feed.tenant.client;
     let url = client.pin(&blob.uri)?;
-    let _fetching = feed
-        .tenant
-        .fetching
-        .acquire()
-        .await
-        .expect("the semaphore is never closed");
     let span = trace::fetch();
     let read = async {
-        let response = client.fetch(&url).await?;
+        let Turn { mut slot, _fetching } = turn;
+        let response = slot.answer(client.fetch(&url)).await?;
         let limit = feed.shared.settings.max_blob_size;
-        read_blob(&feed.shared.room, response, limit).await
+        read_blob(&feed.shared.room, response, slot, limit).await
     };
     let read = read.instrument(span.clone()).await;
     let (split, bytes, held) = read.inspect_err(|_| trace::failed(&span))?;
@@ -424,4 +452,20 @@ pub(super) async fn lost(
         .lost(feed.row.feed, blob.content_id.clone(), expired, reason, now)
         .await?;
     Ok(Outcome::Final)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<'a, F>(_: impl Fn(&'a Feed, PendingBlob, SourceSender) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// After an outage each feed of thousands of tenants has many of them.
+    #[test]
+    fn a_blob_that_waits_for_its_turn_is_small() {
+        let size = size_of_future(deliver);
+        assert!(size <= 1_200, "{size} bytes");
+    }
 }

@@ -18,6 +18,9 @@ pub(crate) use self::{
     route::{ProxySettings, Route, check_proxy},
 };
 
+/// Connections for large bodies that are kept when nothing is to be fetched: enough to begin with when something is.
+const IDLE_BULK_CONNECTIONS: usize = 8;
+
 /// How long is waited for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timeouts {
@@ -72,6 +75,18 @@ impl Network {
 
     /// A client for one host and all tenants: the trusted certificates are read once.
     pub(crate) fn client(&self, target: &Url) -> Result<reqwest::Client, reqwest::Error> {
+        self.builder(target)?.build()
+    }
+
+    /// A client for the bodies that are large. What is read into stays with its connection, so few are kept that have nothing
+    /// to do.
+    pub(crate) fn bulk_client(&self, target: &Url) -> Result<reqwest::Client, reqwest::Error> {
+        self.builder(target)?
+            .pool_max_idle_per_host(IDLE_BULK_CONNECTIONS)
+            .build()
+    }
+
+    fn builder(&self, target: &Url) -> Result<reqwest::ClientBuilder, reqwest::Error> {
         // The route is ours to decide: the HTTP client reads no environment.
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("o365-source/", env!("CARGO_PKG_VERSION")))
@@ -84,6 +99,6 @@ impl Network {
         if let Route::Proxy(via) = self.route(target) {
             builder = builder.proxy(via.proxy()?);
         }
-        builder.build()
+        Ok(builder)
     }
 }
