@@ -97,7 +97,7 @@ pub struct O365AuditConfig {
     /// How long the ids of delivered events are remembered, on disk: about 60 bytes each. `7d` to `90d`, default `14d`.
     #[serde(default = "two_weeks", with = "o365_core::duration")]
     pub deduplicate_retention: Duration,
-    /// Blobs of one tenant that are fetched at the same time. 1 to 64, default 4.
+    /// Blobs of one tenant that are fetched at the same time, if the pipeline takes so many of all tenants. 1 to 64, default 4.
     #[serde(default = "four")]
     pub fetch_concurrency: u32,
     /// Longest blob, in bytes after decompression. A longer one is not cut but kept as unusable. 1 KiB to 2 GiB,
