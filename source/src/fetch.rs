@@ -227,5 +227,10 @@ mod tests {
         assert!(held.large.is_some());
         drop(held);
         assert_eq!(room.usual.available_permits(), ROOM / UNIT);
+        let mut full = take(&room, USUAL).await;
+        full.grow(USUAL).await;
+        assert!(full.large.is_none());
+        full.grow(USUAL + 1).await;
+        assert!(full.large.is_some());
     }
 }

@@ -84,12 +84,9 @@ impl Slot<'_> {
 
     /// The answer has to wait for room.
     pub(crate) fn there_is_none(mut self) -> Self {
-        if let Some(permit) = self.permit.take() {
-            if self.window.resize(|size| (size > NARROWEST).then_some(size - 1)) {
-                permit.forget();
-            } else {
-                self.permit = Some(permit);
-            }
+        let narrower = |_: &mut _| self.window.resize(|size| (size > NARROWEST).then_some(size - 1));
+        if let Some(permit) = self.permit.take_if(narrower) {
+            permit.forget();
         }
         self
     }

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use o365_core::{
     BatchNotifier, EventBatch, EventMetadata, EventStatus, LogEvent, Origin, SourceSender, backoff::Backoff,
 };
-use tokio::sync::SemaphorePermit;
 use tracing::{Instrument, Span};
 
 use super::{Feed, SLOW, poison};
@@ -26,7 +25,6 @@ use crate::{
     pace::later,
     stats::add,
     telemetry, trace,
-    window::Slot,
 };
 
 /// Events in a batch, and their bytes.
@@ -64,33 +62,17 @@ pub(super) async fn deliver(
     let span = trace::blob(&feed.shared.component, &feed.key, &blob);
     let outcome = async {
         let unsent = Unsent(&feed.unsent);
-        let turn = tokio::select! {
+        let fetched = tokio::select! {
             biased;
             () = feed.shared.stop.cancelled() => return Ok(Outcome::Abandoned),
-            turn = turn(feed) => turn,
+            fetched = fetch(feed, &blob) => fetched,
         };
         // Boxed, and only now: of the blobs that wait there may be many, and at work one takes a lot of room.
-        Box::pin(attempt(feed, &blob, out, unsent, turn)).await
+        Box::pin(attempt(feed, &blob, out, unsent, fetched)).await
     };
     let outcome = outcome.instrument(span.clone()).await;
     trace::blob_ended(&span, &outcome);
     (content_id, outcome)
-}
-
-/// The right to ask for a blob.
-struct Turn<'a> {
-    /// Of the tenant.
-    _fetching: SemaphorePermit<'a>,
-    /// Of all.
-    slot: Slot<'a>,
-}
-
-async fn turn(feed: &Feed) -> Turn<'_> {
-    let fetching = feed.tenant.fetching.acquire().await;
-    Turn {
-        _fetching: fetching.expect("the semaphore is never closed"),
-        slot: feed.shared.room.wanted().await,
-    }
 }
 
 async fn attempt(
@@ -98,13 +80,8 @@ async fn attempt(
     blob: &PendingBlob,
     out: SourceSender,
     unsent: Unsent<'_>,
-    turn: Turn<'_>,
+    fetched: Result<(Split, Held<'_>), Unread>,
 ) -> Result<Outcome, SourceError> {
-    let fetched = tokio::select! {
-        biased;
-        () = feed.shared.stop.cancelled() => return Ok(Outcome::Abandoned),
-        fetched = fetch(feed, blob, turn) => fetched,
-    };
     let (split, held) = match fetched {
         Ok(fetched) => fetched,
         Err(Unread { error, body }) => return failed(feed, blob, &error, body).await,
@@ -166,16 +143,23 @@ impl Drop for Unsent<'_> {
     }
 }
 
-async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob, turn: Turn<'_>) -> Result<(Split, Held<'a>), Unread> {
+async fn fetch<'a>(feed: &'a Feed, blob: &PendingBlob) -> Result<(Split, Held<'a>), Unread> {
     let client = &feed.tenant.client;
     let url = client.pin(&blob.uri)?;
+    let _fetching = feed
+        .tenant
+        .fetching
+        .acquire()
+        .await
+        .expect("the semaphore is never closed");
+    let mut slot = feed.shared.room.wanted().await;
     let span = trace::fetch();
-    let read = async {
-        let Turn { mut slot, _fetching } = turn;
+    // Boxed once it is its turn, as above.
+    let read = Box::pin(async {
         let response = slot.answer(client.fetch(&url)).await?;
         let limit = feed.shared.settings.max_blob_size;
         read_blob(&feed.shared.room, response, slot, limit).await
-    };
+    });
     let read = read.instrument(span.clone()).await;
     let (split, bytes, held) = read.inspect_err(|_| trace::failed(&span))?;
     span.record("o365.bytes", bytes);
