@@ -44,6 +44,12 @@ pub(crate) fn array(out: &mut String, fill: impl FnOnce(&mut Array<'_>)) {
 pub(crate) fn string(out: &mut String, value: &str) {
     out.push('"');
     let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Nearly always nothing does. Asking all bytes, without an end in between, is what a compiler makes wide code of.
+    if !value.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
+        out.push_str(value);
+        out.push('"');
+        return;
+    }
     let mut rest = value;
     // What needs an escape is ASCII, so a text can be cut before and behind it.
     while let Some(at) = rest.bytes().position(needs_escape) {

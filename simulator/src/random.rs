@@ -30,27 +30,31 @@ pub(crate) fn guid(high: u64, low: u64) -> String {
     let third = 0x4000 | (high & 0x0fff);
     let fourth = 0x8000 | ((low >> 48) & 0x3fff);
     let (first, second, fifth) = (high >> 32, (high >> 16) & 0xffff, low & 0xffff_ffff_ffff);
-    let mut text = String::with_capacity(36);
-    for (at, (number, digits)) in [(first, 8), (second, 4), (third, 4), (fourth, 4), (fifth, 12)]
-        .into_iter()
-        .enumerate()
-    {
-        if at > 0 {
-            text.push('-');
-        }
-        // An event has a dozen of them, and the formatting machinery would take most of its time.
-        text.extend(
-            (0..digits)
-                .rev()
-                .map(|digit| HEX[(number >> (4 * digit) & 15) as usize]),
-        );
+    let mut text = [b'-'; 36];
+    for (place, number) in [
+        (0..8, first),
+        (9..13, second),
+        (14..18, third),
+        (19..23, fourth),
+        (24..36, fifth),
+    ] {
+        write_hex(&mut text[place], number, b"0123456789abcdef");
     }
-    text
+    ascii(&text)
 }
 
-const HEX: [char; 16] = [
-    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-];
+/// Fills `out` with the lowest digits of a number. An event has a dozen of them, and with the formatting machinery they
+/// would take most of its time.
+fn write_hex(out: &mut [u8], mut number: u64, digits: &[u8; 16]) {
+    for byte in out.iter_mut().rev() {
+        *byte = digits[(number & 15) as usize];
+        number >>= 4;
+    }
+}
+
+fn ascii(text: &[u8]) -> String {
+    str::from_utf8(text).unwrap_or_default().to_owned()
+}
 
 /// The GUID of event number `index` of the world with this seed.
 ///
@@ -120,7 +124,9 @@ impl Random {
 
     /// `digits` upper-case hexadecimal digits, at most 16.
     pub(crate) fn hex(&mut self, digits: usize) -> String {
-        format!("{:016X}", self.next())[..digits.min(16)].to_owned()
+        let mut text = [0; 16];
+        write_hex(&mut text, self.next(), b"0123456789ABCDEF");
+        ascii(&text[..digits.min(16)])
     }
 }
 

@@ -29,11 +29,11 @@ pub(super) fn public_v6(random: &mut Random) -> String {
 
 /// Writes `key` with the address of the person, in a form that the service was seen to use; or not at all.
 pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>, key: &str) {
-    let v4 = event.person.ip.clone();
+    let v4 = &event.person.ip;
     let random = &mut event.random;
     let port = 1024 + random.below(60_000);
     let text = match random.below(100) {
-        0..=66 => v4,
+        0..=66 => v4.clone(),
         67..=74 => format!("{v4}:{port}"),
         75..=82 => public_v6(random),
         83..=86 => format!("[{}]:{port}", public_v6(random)),

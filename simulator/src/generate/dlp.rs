@@ -1,6 +1,6 @@
 //! Data loss prevention in SharePoint and OneDrive (11) and in Exchange (13).
 
-use super::{Actor, Event, people::Person};
+use super::{Actor, Event};
 use crate::json::{self, Object};
 
 /// Sensitive types as the service publishes them, also served as `dlpSensitiveTypes`.
@@ -95,7 +95,7 @@ pub(super) fn sharepoint(record: &mut Object<'_>, event: &mut Event<'_>) {
         user_id: assistant,
     };
     event.head(record, (11, workload, operation), None, &actor);
-    let (item, host, slug) = (event.random.guid(), event.short_name(), event.person.slug.clone());
+    let (item, host, slug) = (event.random.guid(), event.short_name(), &event.person.slug);
     let site = if workload == "OneDrive" {
         format!("https://{host}-my.sharepoint.example/personal/{slug}")
     } else {
@@ -127,7 +127,7 @@ pub(super) fn exchange(record: &mut Object<'_>, event: &mut Event<'_>) {
     };
     event.head(record, (13, "Exchange", "DlpRuleMatch"), None, &actor);
     let message = format!("<AM6PR01MB{}@prod.mail.example>", event.random.hex(16));
-    let colleague = Person::pick(event.tenant, &mut event.random);
+    let colleague = event.people.pick(&mut event.random);
     let (size, unique) = (
         i64::try_from(event.random.below(200_000)).unwrap_or(0),
         event.random.guid(),

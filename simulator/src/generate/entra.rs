@@ -22,7 +22,7 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
     } else {
         "Success"
     };
-    let target = Person::pick(event.tenant, &mut event.random);
+    let target = event.people.pick(&mut event.random);
     event.personal_head(record, (8, "AzureActiveDirectory", operation), Some(result));
     address::write(record, event, "ClientIP");
     record
@@ -84,15 +84,15 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
         }
     });
 
-    let (context, inter, intra) = (event.tenant.id.clone(), event.random.guid(), event.random.guid());
-    identities(record, "Actor", &event.person);
+    let (context, inter, intra) = (&event.tenant.id, event.random.guid(), event.random.guid());
+    identities(record, "Actor", event.person);
     record
-        .str("ActorContextId", &context)
+        .str("ActorContextId", context)
         .str("InterSystemsId", &inter)
         .str("IntraSystemId", &intra)
         .str("SupportTicketId", "");
-    identities(record, "Target", &target);
-    record.str("TargetContextId", &context);
+    identities(record, "Target", target);
+    record.str("TargetContextId", context);
 }
 
 /// One person under all identifiers that the directory has for them.

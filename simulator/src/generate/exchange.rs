@@ -1,6 +1,6 @@
 //! Exchange administration (record type 1): cmdlets and their parameters.
 
-use super::{Actor, Event, address, people::Person};
+use super::{Actor, Event, address};
 use crate::json::Object;
 
 const CMDLETS: [&str; 9] = [
@@ -28,34 +28,28 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
         };
         event.head(record, (1, "Exchange", cmdlet), Some(result), &actor);
     } else {
-        let (key, id) = (event.person.puid.clone(), event.person.upn.clone());
-        event.head(
-            record,
-            (1, "Exchange", cmdlet),
-            Some(result),
-            &Actor {
-                user_type: 2,
-                user_key: &key,
-                user_id: &id,
-            },
-        );
+        let actor = Actor {
+            user_type: 2,
+            user_key: &event.person.puid,
+            user_id: &event.person.upn,
+        };
+        event.head(record, (1, "Exchange", cmdlet), Some(result), &actor);
         address::write(record, event, "ClientIP");
     }
-    let target = Person::pick(event.tenant, &mut event.random);
-    let organization = event.tenant.name.clone();
+    let target = event.people.pick(&mut event.random);
+    let organization = &event.tenant.name;
     record
         .str("ObjectId", &format!("{organization}\\{}", target.display))
         .str("AppId", "")
         .str("ClientAppId", "")
         .bool("ExternalAccess", system)
-        .str("OrganizationName", &organization);
+        .str("OrganizationName", organization);
     let build = 7000 + event.random.below(900);
     record.str(
         "OriginatingServer",
         &format!("AM6PR01MB{build} (15.20.{build}.014)"),
     );
 
-    let delegate = event.person.upn.clone();
     let parameters: Vec<(&str, &str)> = match cmdlet {
         "New-InboxRule" | "Set-InboxRule" => vec![
             ("Name", "."),
@@ -66,7 +60,7 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
         "Add-MailboxPermission" | "Remove-MailboxPermission" => {
             vec![
                 ("Identity", &target.upn),
-                ("User", &delegate),
+                ("User", &event.person.upn),
                 ("AccessRights", "FullAccess"),
             ]
         }

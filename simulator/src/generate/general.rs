@@ -1,6 +1,6 @@
 //! The rest of `Audit.General`: Power BI (20), data insights (52), Yammer (22) and records that nobody has a name for.
 
-use super::{Actor, Event, address, people::Person};
+use super::{Actor, Event, address};
 use crate::json::{self, Object};
 
 /// Record type 20.
@@ -44,11 +44,11 @@ pub(super) fn power_bi(record: &mut Object<'_>, event: &mut Event<'_>) {
 
 /// Record type 52.
 pub(super) fn data_insights(record: &mut Object<'_>, event: &mut Event<'_>) {
-    let id = event.person.upn.clone();
+    let id = &event.person.upn;
     let actor = Actor {
         user_type: 5,
-        user_key: &id,
-        user_id: &id,
+        user_key: id,
+        user_id: id,
     };
     event.head(
         record,
@@ -79,7 +79,7 @@ pub(super) fn yammer(record: &mut Object<'_>, event: &mut Event<'_>) {
     ]);
     event.personal_head(record, (22, "Yammer", operation), Some("TRUE"));
     address::write(record, event, "ClientIP");
-    let target = Person::pick(event.tenant, &mut event.random);
+    let target = event.people.pick(&mut event.random);
     // Identifiers of the network do not fit into 32 bits.
     let network = 5_846_000_000 + i64::try_from(event.random.below(999_999)).unwrap_or(0);
     let actor = 36_787_000_000 + i64::try_from(event.random.below(999_999)).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Mailbox auditing: single items (2), groups of items (3) and `MailItemsAccessed` (50).
 
-use super::{Event, address, people::Person};
+use super::{Event, address};
 use crate::json::{Array, Object};
 
 const FOLDERS: [&str; 5] = [
@@ -42,13 +42,13 @@ fn message_id(event: &mut Event<'_>) -> String {
     )
 }
 
-/// What all three record types say about the mailbox and the logon. Returns the owner.
-fn logon(record: &mut Object<'_>, event: &mut Event<'_>) -> Person {
+/// What all three record types say about the mailbox and the logon.
+fn logon(record: &mut Object<'_>, event: &mut Event<'_>) {
     let delegated = event.random.chance(80);
     let owner = if delegated {
-        Person::pick(event.tenant, &mut event.random)
+        event.people.pick(&mut event.random)
     } else {
-        event.person.clone()
+        event.person
     };
     let client = *event.random.pick(&CLIENTS);
     address::write(record, event, "ClientIP");
@@ -75,7 +75,6 @@ fn logon(record: &mut Object<'_>, event: &mut Event<'_>) -> Person {
     );
     let session = event.random.guid();
     record.str("SessionId", &session);
-    owner
 }
 
 fn folder(record: &mut Object<'_>, key: &str, id: &str, path: &str) {

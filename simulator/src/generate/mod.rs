@@ -19,6 +19,7 @@ mod teams;
 mod threat;
 
 pub(crate) use dlp::SENSITIVE_TYPES;
+pub(crate) use people::People;
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
@@ -32,10 +33,11 @@ use crate::random::{self, Random};
 #[derive(Debug)]
 pub(crate) struct Event<'a> {
     tenant: &'a TenantSpec,
+    people: &'a People<'a>,
     random: Random,
     id: String,
     time: DateTime<Utc>,
-    person: Person,
+    person: &'a Person,
 }
 
 /// Writes the members of one record.
@@ -86,7 +88,7 @@ pub(crate) fn share_of(content_type: ContentType) -> u64 {
 pub(crate) fn write_event(
     out: &mut String,
     seed: u64,
-    tenant: &TenantSpec,
+    people: &People<'_>,
     content_type: ContentType,
     index: u64,
     available_ms: i64,
@@ -100,10 +102,11 @@ pub(crate) fn write_event(
     };
     let available = DateTime::from_timestamp_millis(available_ms).unwrap_or_default();
     let time = available - std::time::Duration::from_secs(age_secs);
-    let person = Person::pick(tenant, &mut random);
+    let person = people.pick(&mut random);
     let writer = random.weighted(mix_of(content_type));
     let mut event = Event {
-        tenant,
+        tenant: people.tenant(),
+        people,
         id: random::event_guid(seed, index),
         time,
         person,
@@ -177,17 +180,12 @@ impl Event<'_> {
 
     /// The head for a record in which the person of the event acts.
     fn personal_head(&mut self, record: &mut Object<'_>, kind: (i32, &str, &str), result: Option<&str>) {
-        let (user_key, user_id) = (self.person.puid.clone(), self.person.upn.clone());
-        self.head(
-            record,
-            kind,
-            result,
-            &Actor {
-                user_type: 0,
-                user_key: &user_key,
-                user_id: &user_id,
-            },
-        );
+        let actor = Actor {
+            user_type: 0,
+            user_key: &self.person.puid,
+            user_id: &self.person.upn,
+        };
+        self.head(record, kind, result, &actor);
     }
 
     /// The first label of the tenant's domain: the name of its SharePoint host.
@@ -214,10 +212,11 @@ mod tests {
     fn events(content_type: ContentType, count: u64) -> Vec<Value> {
         let config = SimulatorConfig::demo(11, 1, 0);
         let now = DEFAULT_NOW.timestamp_millis();
+        let people = People::of(&config.tenants[0]);
         (0..count)
             .map(|index| {
                 let mut out = String::new();
-                write_event(&mut out, 11, &config.tenants[0], content_type, index, now);
+                write_event(&mut out, 11, &people, content_type, index, now);
                 serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
             })
             .collect()

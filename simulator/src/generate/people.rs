@@ -1,11 +1,13 @@
 //! The people of a tenant: the same few dozen for ever, so that events tell connected stories.
 
+use std::cell::OnceCell;
+
 use crate::config::TenantSpec;
 use crate::random::{self, Random};
 
 /// Somebody with an account.
-#[derive(Debug, Clone)]
-pub(super) struct Person {
+#[derive(Debug)]
+pub(crate) struct Person {
     pub(super) display: String,
     /// `first.last@domain`.
     pub(super) upn: String,
@@ -68,12 +70,35 @@ const AGENTS: [Agent; 5] = [
 /// How many people a tenant has.
 const HEADCOUNT: u64 = 40;
 
-impl Person {
-    /// Some person of the tenant.
-    pub(super) fn pick(tenant: &TenantSpec, random: &mut Random) -> Self {
-        Self::number(tenant, random.below(HEADCOUNT))
+/// The people of one tenant. Each is made when first met: in the blobs of one tenant it is always the same few.
+#[derive(Debug)]
+pub(crate) struct People<'a> {
+    tenant: &'a TenantSpec,
+    met: [OnceCell<Person>; HEADCOUNT as usize],
+}
+
+impl<'a> People<'a> {
+    pub(crate) fn of(tenant: &'a TenantSpec) -> Self {
+        Self {
+            tenant,
+            met: [const { OnceCell::new() }; HEADCOUNT as usize],
+        }
     }
 
+    /// The tenant that they belong to.
+    pub(super) fn tenant(&self) -> &'a TenantSpec {
+        self.tenant
+    }
+
+    /// Some person of the tenant.
+    pub(super) fn pick(&self, random: &mut Random) -> &Person {
+        let number = random.below(HEADCOUNT);
+        let place = &self.met[usize::try_from(number).unwrap_or(0)];
+        place.get_or_init(|| Person::number(self.tenant, number))
+    }
+}
+
+impl Person {
     fn number(tenant: &TenantSpec, number: u64) -> Self {
         let mut random = Random::new(random::hash(&[
             random::hash_text(&tenant.id),

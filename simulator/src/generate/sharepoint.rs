@@ -46,7 +46,7 @@ struct Place {
 fn place(event: &mut Event<'_>) -> Place {
     let host = event.short_name();
     if event.random.chance(400) {
-        let slug = event.person.slug.clone();
+        let slug = &event.person.slug;
         Place {
             workload: "OneDrive",
             site_url: format!("https://{host}-my.sharepoint.example/personal/{slug}/"),
@@ -84,7 +84,7 @@ fn common(record: &mut Object<'_>, event: &mut Event<'_>, record_type: i32, plac
             },
         );
     } else {
-        let (key, id) = (event.person.membership_key(), event.person.upn.clone());
+        let (key, id) = (event.person.membership_key(), &event.person.upn);
         event.head(
             record,
             kind,
@@ -92,7 +92,7 @@ fn common(record: &mut Object<'_>, event: &mut Event<'_>, record_type: i32, plac
             &Actor {
                 user_type: 0,
                 user_key: &key,
-                user_id: &id,
+                user_id: id,
             },
         );
     }

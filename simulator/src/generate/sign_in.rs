@@ -29,16 +29,16 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
     } else {
         "UserLoggedIn"
     };
-    let (key, upn) = (event.person.object_id.clone(), event.person.upn.clone());
+    let (key, upn) = (&event.person.object_id, &event.person.upn);
     // An unknown account has no UPN to log.
     let user_id = if failure.is_some() && event.random.chance(60) {
         "Not Available"
     } else {
-        &upn
+        upn
     };
     let actor = Actor {
         user_type: 0,
-        user_key: &key,
+        user_key: key,
         user_id,
     };
     // The status reports the HTTP call, not the sign-in: also failures say Success.
@@ -67,16 +67,16 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
             ],
         )
         .array("ModifiedProperties", |_| {});
-    let (tenant, inter) = (event.tenant.id.clone(), event.random.guid());
+    let (tenant, inter) = (&event.tenant.id, event.random.guid());
     record.array("Actor", |list| {
-        for (id, kind) in [(&key, 0), (&upn, 5)] {
+        for (id, kind) in [(key, 0), (upn, 5)] {
             list.object(|identity| {
                 identity.str("ID", id).int("Type", kind);
             });
         }
     });
     record
-        .str("ActorContextId", &tenant)
+        .str("ActorContextId", tenant)
         .str("ActorIpAddress", &event.person.ip)
         .str("InterSystemsId", &inter)
         .str("IntraSystemId", &event.id)
@@ -86,7 +86,7 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
                 identity.str("ID", application).int("Type", 0);
             });
         })
-        .str("TargetContextId", &tenant)
+        .str("TargetContextId", tenant)
         .str("ApplicationId", application);
     let (device, session) = (event.thing(&event.person.upn), event.random.guid());
     let agent = event.person.agent;

@@ -1,6 +1,6 @@
 //! Microsoft Teams (record type 25).
 
-use super::{Actor, Event, address, people::Person};
+use super::{Actor, Event, address};
 use crate::json::Object;
 
 const OPERATIONS: [(u64, &str); 9] = [
@@ -17,7 +17,7 @@ const OPERATIONS: [(u64, &str); 9] = [
 
 pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
     let operation = *event.random.weighted(&OPERATIONS);
-    let (key, id) = (event.person.object_id.clone(), event.person.upn.clone());
+    let (key, id) = (&event.person.object_id, &event.person.upn);
     let guest = event.random.chance(30);
     event.head(
         record,
@@ -25,11 +25,11 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
         None,
         &Actor {
             user_type: if guest { 10 } else { 0 },
-            user_key: &key,
+            user_key: key,
             user_id: if guest {
                 "partner_fourthcoffee.example#EXT#@guests.example"
             } else {
-                &id
+                id
             },
         },
     );
@@ -40,7 +40,7 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
     match operation {
         "TeamsSessionStarted" => {
             address::write(record, event, "ClientIP");
-            record.str("ItemName", &id);
+            record.str("ItemName", id);
         }
         "MessageSent" | "ChatCreated" => {
             address::write(record, event, "ClientIP");
@@ -59,8 +59,8 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
                 list.object(|attendee| {
                     attendee
                         .str("OrganizationId", &event.tenant.id)
-                        .str("UserObjectId", &key)
-                        .str("UPN", &id);
+                        .str("UserObjectId", key)
+                        .str("UPN", id);
                 });
             });
             record
@@ -70,7 +70,7 @@ pub(super) fn write(record: &mut Object<'_>, event: &mut Event<'_>) {
                 .str("DeviceInformation", event.person.agent.system);
         }
         "MemberAdded" | "MemberRemoved" => {
-            let member = Person::pick(event.tenant, &mut event.random);
+            let member = event.people.pick(&mut event.random);
             let role = i32::try_from(event.random.below(3)).unwrap_or(0);
             record
                 .array("Members", |list| {

@@ -14,7 +14,7 @@ use crate::config::{SimulatorConfig, TenantSpec};
 use crate::content_type::ContentType;
 use crate::error::SimulatorError;
 use crate::files;
-use crate::generate;
+use crate::generate::{self, People};
 
 /// All feeds, ordered by tenant, then by content type.
 #[derive(Debug)]
@@ -64,10 +64,10 @@ pub(crate) fn write_blob(
     files: &[PathBuf],
     recipe: &Recipe,
 ) -> io::Result<Content> {
-    let tenant = &tenants[recipe.tenant];
+    let people = People::of(&tenants[recipe.tenant]);
     let event = |index, created| {
         let mut out = String::with_capacity(2560);
-        generate::write_event(&mut out, seed, tenant, recipe.content_type, index, created);
+        generate::write_event(&mut out, seed, &people, recipe.content_type, index, created);
         out.into_bytes()
     };
     match &recipe.source {
