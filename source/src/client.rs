@@ -21,6 +21,7 @@ use crate::{
     error::{ApiError, Class, Operation, chain, tidy},
     network::Timeouts,
     plan::pages::{PageStep, Pages},
+    slots::{Slot, Slots},
     stats::{Request, RequestOutcome, TenantStats},
     telemetry::{self, Limiter},
     trace,
@@ -45,6 +46,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 pub(crate) struct Http {
     pub(crate) listings: reqwest::Client,
     pub(crate) blobs: reqwest::Client,
+    /// For all requests but those for blobs, whose slots last until there is room for the body.
+    pub(crate) slots: Arc<Slots>,
 }
 
 impl Http {
@@ -52,6 +55,14 @@ impl Http {
         match operation {
             Operation::FetchBlob => &self.blobs,
             _ => &self.listings,
+        }
+    }
+
+    /// Waits for one of [`Self::slots`], if the operation needs one.
+    async fn slot(&self, operation: Operation) -> Option<Slot<'_>> {
+        match operation {
+            Operation::FetchBlob => None,
+            _ => Some(self.slots.slot().await),
         }
     }
 }
@@ -234,6 +245,7 @@ impl ApiClient {
             self.tokens.token().await.map_err(ApiError::Auth)?;
             self.budget.acquire().await;
             let token = self.tokens.token().await.map_err(ApiError::Auth)?;
+            let mut slot = self.http.slot(operation).await;
             let mut request = self
                 .http
                 .of(operation)
@@ -247,7 +259,12 @@ impl ApiClient {
             }
             let span = trace::request(Request::Api(operation), method.as_str(), url.as_url(), sent);
             sent += 1;
-            let response = request.send().instrument(span.clone()).await.map_err(|error| {
+            let answer = request.send().instrument(span.clone());
+            let answer = match &mut slot {
+                Some(slot) => slot.answer(answer).await,
+                None => answer.await,
+            };
+            let response = answer.map_err(|error| {
                 self.count(operation, RequestOutcome::TransportError);
                 let error = transport(operation, error);
                 trace::answered(&span, None, Some(error.class()));

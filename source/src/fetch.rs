@@ -11,7 +11,7 @@ use crate::{
     client::{embedded, transport},
     error::{ApiError, Operation},
     events::{Split, SplitError, split},
-    window::{Slot, Window},
+    slots::{Slot, Slots},
 };
 
 /// Bytes of bodies that may be held at once, over all tenants.
@@ -30,7 +30,7 @@ pub(crate) struct BodyRoom {
     usual: Semaphore,
     /// Whoever needs more than there is takes turns.
     large: Semaphore,
-    window: Window,
+    slots: Slots,
 }
 
 /// The room that one body takes.
@@ -47,7 +47,7 @@ impl Default for BodyRoom {
         Self {
             usual: Semaphore::new(ROOM / UNIT),
             large: Semaphore::new(1),
-            window: Window::default(),
+            slots: Slots::for_bodies(),
         }
     }
 }
@@ -55,7 +55,7 @@ impl Default for BodyRoom {
 impl BodyRoom {
     /// Waits until it makes sense to ask for a body.
     pub(crate) async fn wanted(&self) -> Slot<'_> {
-        self.window.slot().await
+        self.slots.slot().await
     }
 
     /// Waits for room for a body of about this length.

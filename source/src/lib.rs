@@ -24,13 +24,13 @@ mod plan;
 mod quarantine;
 mod run;
 mod settings;
+mod slots;
 mod stats;
 mod telemetry;
 mod trace;
 mod types;
 mod url;
 mod watch;
-mod window;
 mod wire;
 
 pub use alarm::{Alarm, AlarmKind};

@@ -30,6 +30,7 @@ use crate::{
     pace::Pace,
     quarantine::{KeepError, Quarantine},
     settings::{Settings, Tenant},
+    slots::Slots,
     stats::{Stats, TenantStats},
     telemetry,
     types::FeedKey,
@@ -344,6 +345,7 @@ impl Clients {
             api: Http {
                 listings: network.client(&settings.resource)?,
                 blobs: network.bulk_client(&settings.resource)?,
+                slots: Arc::new(Slots::for_the_others()),
             },
             timeouts: settings.network.timeouts,
             start,

@@ -1,8 +1,11 @@
-//! How many bodies are asked for at a time, over all tenants.
+//! How many requests are under way at a time, over all tenants.
 //!
-//! An answer that finds no room waits, with a connection of its own and with what has arrived on it: more of them bring no body
-//! here any sooner. So the window is what the pipeline can take: it grows by each answer that finds room at once, since then it is the
-//! service that takes its time, and shrinks by each that has to wait.
+//! Bodies of blobs: an answer that finds no room waits, with a connection of its own and with what has arrived on it; more of them
+//! bring no body here any sooner. So their number is what the pipeline can take: it grows by each answer that finds room at once,
+//! since then it is the service that takes its time, and shrinks by each that has to wait.
+//!
+//! All other requests are small, and their number is fixed: thousands of tenants that begin together would open thousands of
+//! connections, the more the slower they are answered, and each would keep its buffers.
 
 use std::{
     pin::pin,
@@ -18,33 +21,41 @@ use tokio::{
 /// So that there is always an answer to go on with.
 const NARROWEST: usize = 4;
 const FIRST: usize = 16;
-/// Fits in what a process may hold open by default, 1,024 files.
+/// Fits, twice, in what a process may hold open by default, 1,024 files.
 const WIDEST: usize = 256;
 /// Whoever is not answered for so long holds up nobody else.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct Slots {
     /// As many as `size`, taken ones included.
-    slots: Semaphore,
+    free: Semaphore,
     size: AtomicUsize,
 }
 
-impl Default for Window {
-    fn default() -> Self {
+impl Slots {
+    /// For bodies: as many as find room.
+    pub(crate) fn for_bodies() -> Self {
+        Self::of(FIRST)
+    }
+
+    /// For requests whose answers say nothing of room.
+    pub(crate) fn for_the_others() -> Self {
+        Self::of(WIDEST)
+    }
+
+    fn of(size: usize) -> Self {
         Self {
-            slots: Semaphore::new(FIRST),
-            size: AtomicUsize::new(FIRST),
+            free: Semaphore::new(size),
+            size: AtomicUsize::new(size),
         }
     }
-}
 
-impl Window {
     pub(crate) async fn slot(&self) -> Slot<'_> {
-        let permit = self.slots.acquire().await;
+        let permit = self.free.acquire().await;
         Slot {
-            window: self,
+            slots: self,
             permit: Some(permit.expect("the semaphore is never closed")),
         }
     }
@@ -56,10 +67,10 @@ impl Window {
     }
 }
 
-/// The right to ask for one body, until there is room for it.
+/// The right to ask once, until there is an answer, and room for it.
 #[derive(Debug)]
 pub(crate) struct Slot<'a> {
-    window: &'a Window,
+    slots: &'a Slots,
     /// None once the answer is late.
     permit: Option<SemaphorePermit<'a>>,
 }
@@ -77,14 +88,14 @@ impl Slot<'_> {
 
     /// The answer has found room, in time or late.
     pub(crate) fn there_was_room(self) {
-        if self.window.resize(|size| (size < WIDEST).then_some(size + 1)) {
-            self.window.slots.add_permits(1);
+        if self.slots.resize(|size| (size < WIDEST).then_some(size + 1)) {
+            self.slots.free.add_permits(1);
         }
     }
 
     /// The answer has to wait for room.
     pub(crate) fn there_is_none(mut self) -> Self {
-        let narrower = |_: &mut _| self.window.resize(|size| (size > NARROWEST).then_some(size - 1));
+        let narrower = |_: &mut _| self.slots.resize(|size| (size > NARROWEST).then_some(size - 1));
         if let Some(permit) = self.permit.take_if(narrower) {
             permit.forget();
         }
@@ -101,56 +112,56 @@ mod tests {
     use super::*;
 
     /// All slots that can be had at once.
-    fn all(window: &Window) -> Vec<Slot<'_>> {
-        std::iter::from_fn(|| tokio::task::unconstrained(window.slot()).now_or_never()).collect()
+    fn all(slots: &Slots) -> Vec<Slot<'_>> {
+        std::iter::from_fn(|| tokio::task::unconstrained(slots.slot()).now_or_never()).collect()
     }
 
     #[tokio::test]
     async fn the_window_grows_while_there_is_room() {
-        let window = Window::default();
-        assert_eq!(all(&window).len(), FIRST);
+        let slots = Slots::for_bodies();
+        assert_eq!(all(&slots).len(), FIRST);
         for _ in 0..2 * WIDEST {
-            window.slot().await.there_was_room();
+            slots.slot().await.there_was_room();
         }
-        assert_eq!(all(&window).len(), WIDEST);
+        assert_eq!(all(&slots).len(), WIDEST);
     }
 
     #[tokio::test]
     async fn the_window_shrinks_while_answers_wait() {
-        let window = Window::default();
-        let waiting: Vec<_> = all(&window).into_iter().map(Slot::there_is_none).collect();
+        let slots = Slots::for_bodies();
+        let waiting: Vec<_> = all(&slots).into_iter().map(Slot::there_is_none).collect();
         assert!(
-            all(&window).is_empty(),
+            all(&slots).is_empty(),
             "the last ones keep their slots while they wait"
         );
         drop(waiting);
-        assert_eq!(all(&window).len(), NARROWEST);
-        window.slot().await.there_was_room();
-        assert_eq!(all(&window).len(), NARROWEST + 1);
+        assert_eq!(all(&slots).len(), NARROWEST);
+        slots.slot().await.there_was_room();
+        assert_eq!(all(&slots).len(), NARROWEST + 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_late_holds_up_nobody() {
-        let window = Window::default();
-        let mut slots = all(&window);
-        assert!(all(&window).is_empty());
-        let late = slots.iter_mut().map(|slot| slot.answer(pending::<()>()));
+        let slots = Slots::for_bodies();
+        let mut taken = all(&slots);
+        assert!(all(&slots).is_empty());
+        let late = taken.iter_mut().map(|slot| slot.answer(pending::<()>()));
         let late = futures_util::future::join_all(late);
         assert!(timeout(2 * PATIENCE, late).await.is_err());
-        assert_eq!(all(&window).len(), FIRST);
+        assert_eq!(all(&slots).len(), FIRST);
         // A slow service is asked for more at a time.
-        slots.swap_remove(0).there_was_room();
-        assert_eq!(all(&window).len(), FIRST + 1);
+        taken.swap_remove(0).there_was_room();
+        assert_eq!(all(&slots).len(), FIRST + 1);
         // It has no slot that could be taken away.
-        let _waiting = slots.swap_remove(0).there_is_none();
-        assert_eq!(all(&window).len(), FIRST + 1);
+        let _waiting = taken.swap_remove(0).there_is_none();
+        assert_eq!(all(&slots).len(), FIRST + 1);
     }
 
     #[tokio::test]
     async fn an_answer_in_time_keeps_its_slot() {
-        let window = Window::default();
-        let mut slots = all(&window);
-        assert_eq!(slots[0].answer(ready(7)).await, 7);
-        assert!(all(&window).is_empty());
+        let slots = Slots::for_bodies();
+        let mut taken = all(&slots);
+        assert_eq!(taken[0].answer(ready(7)).await, 7);
+        assert!(all(&slots).is_empty());
     }
 }
