@@ -118,22 +118,37 @@ pub fn native(name: &'static str, what: &'static str, options: &str) -> Result<C
 }
 
 /// A component as the host runs it: memory limit, deadline and output limit on.
+#[derive(Debug)]
+pub struct Component {
+    runner: Runner,
+    // The engine's clock, which the deadline needs, ticks as long as the module lives.
+    _module: Module,
+}
+
+impl Component {
+    /// Compiles and starts one: a path, or `builtin:ecs`.
+    pub fn start(name: &str) -> Result<Self> {
+        let engine = Arc::new(WasmEngine::new(None)?);
+        let limits = Limits::default();
+        let module = Module::load(&engine, name, Path::new("."), limits, "{}".to_owned())?;
+        Ok(Self {
+            runner: Runner::start(&module)?,
+            _module: module,
+        })
+    }
+
+    /// Maps a batch; `answer` gets each document, or nothing for an event that has none.
+    pub fn map(&mut self, batch: &Batch<'_>, answer: impl FnMut(Option<Vec<u8>>)) -> Result<()> {
+        Ok(self.runner.map(batch, answer)?)
+    }
+}
+
 fn component(module: &str) -> Result<Contestant> {
-    let engine = Arc::new(WasmEngine::new(None)?);
-    let module = Module::load(
-        &engine,
-        module,
-        Path::new("."),
-        Limits::default(),
-        "{}".to_owned(),
-    )?;
-    let mut runner = Runner::start(&module)?;
+    let mut component = Component::start(module)?;
     let what = "component with memory limit, deadline and output limit, default options";
     Ok(Contestant::new("component", what, move |batch| {
-        // The engine's clock, which the deadline needs, ticks as long as the module lives.
-        let _alive = &module;
         let mut mapped = 0;
-        runner.map(batch, |document| {
+        component.map(batch, |document| {
             mapped += usize::from(black_box(document).is_some());
         })?;
         ensure!(mapped == batch.len(), "not mapped");

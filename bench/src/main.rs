@@ -34,12 +34,24 @@ enum Command {
         /// The folder.
         dir: PathBuf,
     },
+    /// Maps the workloads of the simulator with a component that counts its own branches, and writes down what it has counted.
+    Train {
+        /// A component built by `cargo xtask wasm --train`.
+        component: PathBuf,
+        /// Where to: the raw form of LLVM's profiles.
+        counts: PathBuf,
+    },
     /// Maps a file of events twice, the second time in a function that a profiler can find by its name: `counted`.
     Map {
         /// One event a line.
         file: PathBuf,
     },
 }
+
+/// The event that a counting component answers with its counters: `transform-wasm/src/counters.rs`.
+const COUNTERS: &[u8] = b"counters";
+/// Of each workload.
+const TRAINING_EVENTS: u32 = 2_000;
 
 fn main() -> Result<()> {
     match Command::parse() {
@@ -49,6 +61,7 @@ fn main() -> Result<()> {
             only,
         } => all_workloads(Duration::from_secs_f64(seconds), &component, &only),
         Command::Corpus { events, dir } => write_corpus(events, &dir),
+        Command::Train { component, counts } => train(&component, &counts),
         Command::Map { file } => map(&file),
     }
 }
@@ -78,6 +91,20 @@ fn write_corpus(events: u32, dir: &Path) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
+}
+
+fn train(component: &Path, counts: &Path) -> Result<()> {
+    let name = component.to_str().context("the component's path is not UTF-8")?;
+    let mut component = contestants::Component::start(name)?;
+    for workload in corpus::simulated(TRAINING_EVENTS)? {
+        for batch in workload.corpus.batches(128) {
+            component.map(&batch, |_| ())?;
+        }
+    }
+    let mut raw = None;
+    component.map(&[COUNTERS], |answer| raw = answer)?;
+    let raw = raw.context("the component does not count: build it with `cargo xtask wasm --train`")?;
+    std::fs::write(counts, raw).with_context(|| format!("{} cannot be written", counts.display()))
 }
 
 fn map(file: &Path) -> Result<()> {

@@ -49,19 +49,26 @@ impl Guest for Component {
     }
 
     fn transform_batch(context: String, events: Vec<Vec<u8>>) -> Vec<Outcome> {
-        let context = Context::from_json(&context);
-        MAPPER.with_borrow(|mapper| {
-            events
-                .iter()
-                .map(|event| {
-                    let mut document = Vec::with_capacity(event.len() * 3 + 1024);
-                    match mapper.map(&context, event, &mut document) {
-                        Mapped::Emit => Outcome::Emit(document),
-                        Mapped::Drop => Outcome::Drop,
-                        Mapped::Fail(reason) => Outcome::Fail(reason),
-                    }
-                })
-                .collect()
-        })
+        #[cfg(o365_counted)]
+        if events.iter().any(|event| event == crate::counters::REQUEST) {
+            return vec![Outcome::Emit(crate::counters::raw_profile())];
+        }
+        map(&Context::from_json(&context), &events)
     }
+}
+
+fn map(context: &Context, events: &[Vec<u8>]) -> Vec<Outcome> {
+    MAPPER.with_borrow(|mapper| {
+        events
+            .iter()
+            .map(|event| {
+                let mut document = Vec::with_capacity(event.len() * 3 + 1024);
+                match mapper.map(context, event, &mut document) {
+                    Mapped::Emit => Outcome::Emit(document),
+                    Mapped::Drop => Outcome::Drop,
+                    Mapped::Fail(reason) => Outcome::Fail(reason),
+                }
+            })
+            .collect()
+    })
 }

@@ -2,6 +2,8 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod context;
+#[cfg(all(target_arch = "wasm32", o365_counted))]
+mod counters;
 mod document;
 mod extensions;
 #[cfg(not(target_arch = "wasm32"))]

@@ -21,13 +21,55 @@ const FOREIGN_SETTINGS: [&str; 5] = [
     "RUSTC_WORKSPACE_WRAPPER",
 ];
 
+/// Only branches are counted: counting values, such as the lengths of copies, needs LLVM's runtime.
+const NO_VALUES: &str = "-Cllvm-args=-disable-vp=true";
+
+/// What a module is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To map, as fast as the committed profile lets it.
+    Ship,
+    /// To count its own branches, for the next profile.
+    Count,
+}
+
+impl Purpose {
+    /// Flags of the compiler, which take part in the code.
+    fn rustflags(self, places: &Places) -> Result<Vec<String>> {
+        match self {
+            Self::Ship => {
+                let profile = places.profile.to_str().context("a path is not UTF-8")?;
+                Ok(vec![
+                    format!("-Cprofile-use={profile}"),
+                    NO_VALUES.to_owned(),
+                    // Functions that have changed since are compiled as if nothing were known of them.
+                    "-Cllvm-args=-no-pgo-warn-mismatch".to_owned(),
+                ])
+            }
+            Self::Count => Ok(vec![
+                "-Cprofile-generate".to_owned(),
+                // There is no file system to write to: `transform-wasm/src/counters.rs` hands the counters out.
+                "-Zno-profiler-runtime".to_owned(),
+                NO_VALUES.to_owned(),
+                "--cfg=o365_counted".to_owned(),
+            ]),
+        }
+    }
+}
+
 /// The core module of the mapping.
 ///
-/// Dependencies are compiled once for each compiler, unless `clean`; our own crate always.
-pub(crate) fn core_module(places: &Places, toolchain: &Toolchain, clean: bool) -> Result<Vec<u8>> {
+/// Dependencies are compiled once for each compiler and purpose, unless `clean`; our own crate always.
+pub(crate) fn core_module(
+    places: &Places,
+    toolchain: &Toolchain,
+    purpose: Purpose,
+    clean: bool,
+) -> Result<Vec<u8>> {
     let tools = &toolchain.identity;
     let commit = tools.rustc_commit.get(..9).unwrap_or(&tools.rustc_commit);
-    let target_dir = places.build.join(format!("{}-{commit}", tools.rustc));
+    let counted = if purpose == Purpose::Count { "-counted" } else { "" };
+    let target_dir = places.build.join(format!("{}-{commit}{counted}", tools.rustc));
     if clean && target_dir.exists() {
         std::fs::remove_dir_all(&target_dir)
             .with_context(|| format!("{} cannot be removed", target_dir.display()))?;
@@ -45,14 +87,13 @@ pub(crate) fn core_module(places: &Places, toolchain: &Toolchain, clean: bool) -
     for name in FOREIGN_SETTINGS {
         cargo.env_remove(name);
     }
+    let mut rustflags = rustflags(places, toolchain)?;
+    rustflags.extend(purpose.rustflags(places)?);
     cargo
         .current_dir(&places.root)
         .env("CARGO_TARGET_DIR", &target_dir)
         // Takes precedence over every other place for flags, and allows spaces in paths.
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            rustflags(places, toolchain)?.join("\u{1f}"),
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags.join("\u{1f}"))
         .env("CARGO_INCREMENTAL", "0")
         .env("RUSTC_WRAPPER", "")
         .env("SOURCE_DATE_EPOCH", "0")
@@ -67,6 +108,10 @@ pub(crate) fn core_module(places: &Places, toolchain: &Toolchain, clean: bool) -
         ])
         .args(["--profile", PROFILE, "--target", TARGET])
         .args(toolchain.cargo_arguments());
+    if purpose == Purpose::Count {
+        // One of its flags is not stable.
+        cargo.env("RUSTC_BOOTSTRAP", "1");
+    }
     workspace::run(&mut cargo)?;
 
     let module = output.join(CRATE).with_extension("wasm");

@@ -5,18 +5,21 @@
 //! gives other bytes, so the record beside the component names the tools that made it; bytes are compared only
 //! with the same tools, and otherwise the source is compared by digest and the behaviour by the tests.
 
+mod apt;
 mod build;
 mod component;
 mod debian;
 mod provenance;
 mod source;
 mod toolchain;
+mod train;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::workspace;
+use build::Purpose;
 use provenance::{Provenance, sha256};
 use toolchain::Toolchain;
 
@@ -38,6 +41,9 @@ pub(crate) struct Options {
     /// Compile the dependencies anew too.
     #[arg(long)]
     clean: bool,
+    /// First find out anew which branches the mapping takes: after larger changes, for the fastest code.
+    #[arg(long, conflicts_with_all = ["check", "digest"])]
+    train: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -57,6 +63,8 @@ struct Places {
     root: PathBuf,
     /// The committed component.
     component: PathBuf,
+    /// The committed profile: which branches the mapping takes, and how often.
+    profile: PathBuf,
     /// The committed record of how it was made.
     record: PathBuf,
     /// The component of the last build, for `--check` and for tests.
@@ -76,6 +84,7 @@ impl Places {
         Self {
             root: root.to_owned(),
             component: folder.join("o365_ecs.wasm"),
+            profile: root.join(source::PROFILE),
             record: folder.join("o365_ecs.toml"),
             built: build.join("o365_ecs.wasm"),
             toolchains: root.join("target/wasm-toolchain"),
@@ -97,14 +106,23 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     let toolchain = Toolchain::find(&places, options.toolchain)?;
     println!("compiler: {}", toolchain.describe());
+    let trained = if options.train {
+        train::train(&places, &toolchain, options.clean)?;
+        source::digest_of_code(root)?
+    } else {
+        Provenance::read(&places.record)?.trained
+    };
     let digest = source::digest(root)?;
-    let core = build::core_module(&places, &toolchain, options.clean)?;
+    let core = build::core_module(&places, &toolchain, Purpose::Ship, options.clean)?;
     if source::digest(root)? != digest {
         bail!("the sources changed while they were compiled; try again");
     }
     let component = component::from_core(&core)?;
     component::check_world(&component)?;
-    let made = Provenance::new(&component, &core, digest, toolchain.identity.clone());
+    if trained != source::digest_of_code(root)? {
+        println!("the profile was made of other sources; code for these: cargo xtask wasm --train");
+    }
+    let made = Provenance::new(&component, &core, digest, trained, toolchain.identity.clone());
     write(&places.built, &component)?;
     println!(
         "component: {} bytes, sha256 {}",

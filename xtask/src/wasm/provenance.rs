@@ -22,6 +22,8 @@ pub(crate) struct Provenance {
     pub(crate) sha256: String,
     /// Digest of everything of ours that the component is made from: see `source.rs`.
     pub(crate) source: String,
+    /// Digest of the same without the profile, when the profile was made. It may be older: then it fits less well.
+    pub(crate) trained: String,
     /// Size of the component.
     pub(crate) component_bytes: usize,
     /// Size of the core module inside it.
@@ -64,10 +66,11 @@ impl fmt::Display for Tools {
 }
 
 impl Provenance {
-    pub(crate) fn new(component: &[u8], core: &[u8], source: String, tools: Tools) -> Self {
+    pub(crate) fn new(component: &[u8], core: &[u8], source: String, trained: String, tools: Tools) -> Self {
         Self {
             sha256: sha256(component),
             source,
+            trained,
             component_bytes: component.len(),
             core_module_bytes: core.len(),
             tools,
@@ -106,7 +109,7 @@ mod tests {
             linker: "Debian LLD 22.1.8".to_owned(),
             wit_component: "0.248.0".to_owned(),
         };
-        let record = Provenance::new(b"component", b"core", "0123".to_owned(), tools);
+        let record = Provenance::new(b"component", b"core", "0123".to_owned(), "4567".to_owned(), tools);
         let folder = std::env::temp_dir().join(format!("xtask-provenance-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("o365_ecs.toml");

@@ -1,6 +1,6 @@
 //! One digest over everything of ours that decides what the component does.
 //!
-//! That is: the files of the crate and of `wit/`, the build profile, what the crate inherits from the workspace's
+//! That is: the files of the crate and of `wit/`, the counts that its code is laid out by, the build profile, what the crate inherits from the workspace's
 //! manifest, and the locked versions of its own dependencies. Not the whole lock file: an update of a library that
 //! only the host uses leaves the component alone.
 
@@ -14,12 +14,31 @@ use toml::{Table, Value};
 use crate::workspace;
 
 const MANIFEST: &str = "transform-wasm/Cargo.toml";
+/// Which branches the mapping takes: `train.rs`.
+pub(crate) const PROFILE: &str = "transform-wasm/component/o365_ecs.profdata";
 const FOLDERS: [&str; 2] = ["transform-wasm/src", "wit"];
 const PROFILES: [&str; 2] = ["wasm", "release"];
 const WASM_ONLY: &str = r#"cfg(target_arch = "wasm32")"#;
 
 /// The digest of the tree at `root`, in hexadecimal. The same on every machine and at every path.
 pub(crate) fn digest(root: &Path) -> Result<String> {
+    let mut parts = code(root)?;
+    parts.insert(
+        format!("file {PROFILE}"),
+        workspace::read_bytes(&root.join(PROFILE))?,
+    );
+    Ok(digest_of(&parts))
+}
+
+/// The same without the profile, which is made of all the rest.
+pub(crate) fn digest_of_code(root: &Path) -> Result<String> {
+    Ok(digest_of(&code(root)?))
+}
+
+/// By name, so that the order is always the same.
+type Parts = BTreeMap<String, Vec<u8>>;
+
+fn code(root: &Path) -> Result<Parts> {
     let mut parts = files(root)?;
     let workspace = table(&root.join("Cargo.toml"))?;
     let manifest = table(&root.join(MANIFEST))?;
@@ -31,21 +50,26 @@ pub(crate) fn digest(root: &Path) -> Result<String> {
             package.checksum.into_bytes(),
         );
     }
+    Ok(parts)
+}
+
+fn digest_of(parts: &Parts) -> String {
     let mut hasher = Sha256::new();
-    for (name, content) in &parts {
+    for (name, content) in parts {
         // Lengths first, so that no content can pass for another part's name.
         hasher.update(format!("{}:{name}\n{}:", name.len(), content.len()));
         hasher.update(content);
     }
-    Ok(format!("{:x}", hasher.finalize()))
+    format!("{:x}", hasher.finalize())
 }
 
 /// Whether a change of this file, relative to the root, changes the digest.
 pub(crate) fn covers(file: &Path) -> bool {
-    file == Path::new(MANIFEST) || FOLDERS.iter().any(|folder| file.starts_with(folder))
+    [MANIFEST, PROFILE].iter().any(|one| file == Path::new(one))
+        || FOLDERS.iter().any(|folder| file.starts_with(folder))
 }
 
-fn files(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+fn files(root: &Path) -> Result<Parts> {
     let mut paths = vec![PathBuf::from(MANIFEST)];
     for folder in FOLDERS {
         collect(root, Path::new(folder), &mut paths)?;
@@ -82,7 +106,7 @@ fn collect(root: &Path, folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
 
 /// The parts of the workspace's manifest that reach the crate, as canonical JSON, so that comments and layout of the
 /// manifest do not matter.
-fn inherited(workspace: &Table, manifest: &Table) -> BTreeMap<String, Vec<u8>> {
+fn inherited(workspace: &Table, manifest: &Table) -> Parts {
     let mut parts = BTreeMap::new();
     let mut add = |path: &[&str]| {
         let value = path.iter().try_fold(None, |at: Option<&Value>, key| {
@@ -295,6 +319,7 @@ mod tests {
             tree.write("transform-wasm/src/lib.rs", "mod deep;");
             tree.write("transform-wasm/src/deep/mod.rs", "");
             tree.write("wit/transform.wit", "package a:b;");
+            tree.write(PROFILE, "counts");
             tree
         }
 
@@ -348,6 +373,7 @@ mod tests {
         check("features", true, |tree| {
             tree.replace("Cargo.toml", "guest-lib = \"1\"", "guest-lib = \"1.0\"");
         });
+        check("counts", true, |tree| tree.write(PROFILE, "other counts"));
         check("locked", true, |tree| tree.replace("Cargo.lock", "bb", "b2"));
     }
 
@@ -370,6 +396,16 @@ mod tests {
     }
 
     #[test]
+    fn the_profile_is_no_part_of_what_it_is_made_of() {
+        let tree = Tree::new("profile-alone");
+        let before = digest_of_code(&tree.0).unwrap();
+        tree.write(PROFILE, "other counts");
+        assert_eq!(digest_of_code(&tree.0).unwrap(), before);
+        tree.write("transform-wasm/src/lib.rs", "mod other;");
+        assert_ne!(digest_of_code(&tree.0).unwrap(), before);
+    }
+
+    #[test]
     fn the_digest_knows_no_path() {
         assert_eq!(
             digest(&Tree::new("here").0).unwrap(),
@@ -383,6 +419,7 @@ mod tests {
             "transform-wasm/Cargo.toml",
             "transform-wasm/src/deep/mod.rs",
             "wit/transform.wit",
+            PROFILE,
         ] {
             assert!(covers(Path::new(file)), "{file}");
         }

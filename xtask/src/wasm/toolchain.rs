@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::provenance::Tools;
@@ -105,6 +105,24 @@ impl Toolchain {
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &debian.linker);
         cargo
+    }
+
+    /// The program that merges profiles (`llvm-profdata`).
+    pub(crate) fn merger(&self, places: &Places) -> Result<Command> {
+        let tools = &self.identity;
+        if let Some(debian) = &self.debian {
+            return debian.merger(places, &tools.llvm);
+        }
+        let program = self
+            .sysroot
+            .join("lib/rustlib")
+            .join(&tools.host)
+            .join("bin/llvm-profdata");
+        ensure!(
+            program.is_file(),
+            "the active toolchain has no llvm-profdata; with rustup: rustup component add llvm-tools"
+        );
+        Ok(Command::new(program))
     }
 
     /// What follows `cargo rustc`.
