@@ -68,20 +68,20 @@ const AGENTS: [Agent; 5] = [
 ];
 
 /// How many people a tenant has.
-const HEADCOUNT: u64 = 40;
+const HEADCOUNT: usize = 40;
 
 /// The people of one tenant. Each is made when first met: in the blobs of one tenant it is always the same few.
 #[derive(Debug)]
 pub(crate) struct People<'a> {
     tenant: &'a TenantSpec,
-    met: [OnceCell<Person>; HEADCOUNT as usize],
+    met: [OnceCell<Person>; HEADCOUNT],
 }
 
 impl<'a> People<'a> {
     pub(crate) fn of(tenant: &'a TenantSpec) -> Self {
         Self {
             tenant,
-            met: [const { OnceCell::new() }; HEADCOUNT as usize],
+            met: [const { OnceCell::new() }; HEADCOUNT],
         }
     }
 
@@ -92,7 +92,7 @@ impl<'a> People<'a> {
 
     /// Some person of the tenant.
     pub(super) fn pick(&self, random: &mut Random) -> &Person {
-        let number = random.below(HEADCOUNT);
+        let number = random.below(HEADCOUNT as u64);
         let place = &self.met[usize::try_from(number).unwrap_or(0)];
         place.get_or_init(|| Person::number(self.tenant, number))
     }

@@ -28,6 +28,7 @@ const REPAIR: &str = "repair it with: cargo xtask wasm";
 
 /// Build the WASM component that the host embeds, or check the committed one.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of a command line")]
 pub(crate) struct Options {
     /// Build, compare with the committed component, and change nothing.
     #[arg(long)]
