@@ -107,12 +107,16 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     let toolchain = Toolchain::find(&places, options.toolchain)?;
     println!("compiler: {}", toolchain.describe());
+    let code = source::digest_of_code(root)?;
     let trained = if options.train {
         train::train(&places, &toolchain, options.clean)?;
-        source::digest_of_code(root)?
+        code.clone()
     } else {
-        Provenance::read(&places.record)?.trained
+        trained_before(&places.record)
     };
+    if trained != code {
+        println!("the profile was made of other sources; code for these: cargo xtask wasm --train");
+    }
     let digest = source::digest(root)?;
     let core = build::core_module(&places, &toolchain, Purpose::Ship, options.clean)?;
     if source::digest(root)? != digest {
@@ -120,9 +124,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     let component = component::from_core(&core)?;
     component::check_world(&component)?;
-    if trained != source::digest_of_code(root)? {
-        println!("the profile was made of other sources; code for these: cargo xtask wasm --train");
-    }
     let made = Provenance::new(&component, &core, digest, trained, toolchain.identity.clone());
     write(&places.built, &component)?;
     println!(
@@ -134,6 +135,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     } else {
         commit(&places, &made, &component)
     }
+}
+
+/// What the profile was made of. Empty if the record does not tell: to write it anew is what this step is for.
+fn trained_before(record: &Path) -> String {
+    Provenance::read(record).map_or_else(|_| String::new(), |record| record.trained)
 }
 
 fn commit(places: &Places, made: &Provenance, component: &[u8]) -> Result<()> {
@@ -197,6 +203,11 @@ fn shown(places: &Places, path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_that_is_missing_can_be_repaired() {
+        assert_eq!(trained_before(Path::new("/nowhere/o365_ecs.toml")), "");
+    }
 
     #[test]
     fn committed_component_is_what_the_source_builds() {

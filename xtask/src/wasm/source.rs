@@ -1,8 +1,8 @@
 //! One digest over everything of ours that decides what the component does.
 //!
-//! That is: the files of the crate and of `wit/`, the counts that its code is laid out by, the build profile, what the crate inherits from the workspace's
-//! manifest, and the locked versions of its own dependencies. Not the whole lock file: an update of a library that
-//! only the host uses leaves the component alone.
+//! That is: the files of the crate and of `wit/`, the counts that its code is laid out by, the build profile, what the
+//! crate inherits from the workspace's manifest, and the locked versions of its own dependencies. Not the whole lock
+//! file: an update of a library that only the host uses leaves the component alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,10 +23,9 @@ const WASM_ONLY: &str = r#"cfg(target_arch = "wasm32")"#;
 /// The digest of the tree at `root`, in hexadecimal. The same on every machine and at every path.
 pub(crate) fn digest(root: &Path) -> Result<String> {
     let mut parts = code(root)?;
-    parts.insert(
-        format!("file {PROFILE}"),
-        workspace::read_bytes(&root.join(PROFILE))?,
-    );
+    let profile =
+        workspace::read_bytes(&root.join(PROFILE)).context("make it with: cargo xtask wasm --train")?;
+    parts.insert(format!("file {PROFILE}"), profile);
     Ok(digest_of(&parts))
 }
 
