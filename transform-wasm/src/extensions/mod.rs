@@ -30,19 +30,30 @@ pub(crate) fn after_rules(doc: &mut Document<'_>) -> Step {
     if !doc.options.extensions {
         return Ok(());
     }
+    common(doc)?;
+    of_services(doc)?;
+    records::further(doc)?;
+    url::parts(doc)?;
+    sharepoint::files(doc)
+}
+
+/// What any event may have. Never inlined, nor its siblings: see [`crate::mapping::run`].
+#[inline(never)]
+fn common(doc: &mut Document<'_>) -> Step {
     dataset::fields(doc)?;
     outcome::outcome(doc)?;
     outcome::severity(doc)?;
-    names::enumerations(doc)?;
+    names::enumerations(doc)
+}
+
+#[inline(never)]
+fn of_services(doc: &mut Document<'_>) -> Step {
     exchange::mailbox(doc)?;
     exchange::cmdlet(doc)?;
     sharepoint::operations(doc)?;
     entra::directory(doc)?;
     entra::sign_in(doc)?;
-    alerts::alert(doc)?;
-    records::further(doc)?;
-    url::parts(doc)?;
-    sharepoint::files(doc)
+    alerts::alert(doc)
 }
 
 /// When the document is complete.

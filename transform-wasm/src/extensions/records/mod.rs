@@ -18,6 +18,7 @@ use crate::workload::dlp;
 use families::family_of;
 
 /// X12.
+#[inline(never)]
 pub(super) fn further(doc: &mut Document<'_>) -> Step {
     let Some(record_type) = doc.record_type else {
         return Ok(());
