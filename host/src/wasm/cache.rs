@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 use wasmtime::{Engine, component::Component};
 
+use super::deadline::Deadlines;
+
 const DIGEST_BYTES: usize = 32;
 
 pub(super) struct CodeCache {
@@ -26,6 +28,7 @@ impl CodeCache {
     pub(super) fn new(dir: PathBuf, engine: &Engine) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        Deadlines::CODE.hash(&mut hasher);
         Self {
             dir,
             engine_key: format!("{:016x}", hasher.finish()),
@@ -39,7 +42,7 @@ impl CodeCache {
             debug!(path = %path.display(), "compiled component loaded from the cache");
             return Ok(component);
         }
-        let component = Component::new(engine, bytes)?;
+        let component = Deadlines::compile(engine, bytes)?;
         if let Err(error) = component
             .serialize()
             .map_err(std::io::Error::other)

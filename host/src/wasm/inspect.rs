@@ -8,9 +8,9 @@ use std::{
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use wasmtime::component::Component;
 
 use super::{
+    deadline::Deadlines,
     engine::WasmEngine,
     instance::Instance,
     log_budget::LogBudget,
@@ -135,7 +135,7 @@ fn look(
         };
     })?;
     let began = Instant::now();
-    let component = Component::new(engine.raw(), bytes).map_err(|error| {
+    let component = Deadlines::compile(engine.raw(), bytes).map_err(|error| {
         found.kind = Kind::Other;
         ModuleError::NotAComponent {
             path: name.to_owned(),

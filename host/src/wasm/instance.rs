@@ -13,7 +13,8 @@ use super::{
         exports::o365::transform::mapper::{Metadata, Outcome},
         o365::transform::host,
     },
-    engine::{TICK, WasmEngine},
+    deadline::{Clock, Deadlines},
+    engine::WasmEngine,
     guest_log::GuestLog,
     log_budget::LogBudget,
     module::Limits,
@@ -46,6 +47,9 @@ impl ResourceLimiter for Metered {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if Deadlines::asked_for(desired, maximum) {
+            return Ok(true);
+        }
         let allowed = self.limits.memory_growing(current, desired, maximum)?;
         if allowed {
             // A component may have several memories.
@@ -88,6 +92,7 @@ impl ResourceLimiter for Metered {
 pub(super) struct Instance {
     store: Store<HostState>,
     transform: Transform,
+    clock: Clock,
     deadline: Duration,
     /// Batches that it has seen.
     pub(super) batches: u64,
@@ -118,12 +123,14 @@ impl Instance {
         let mut store = Store::new(engine.raw(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(usize::try_from(limits.output.0).unwrap_or(usize::MAX));
-        begin_call(&mut store, limits.deadline);
-        let transform = pre.instantiate(&mut store);
-        store.data_mut().wasi.end_lines();
+        let clock = engine.deadlines().clock();
+        let transform = in_time(&clock, &mut store, limits.deadline, |store| {
+            pre.instantiate(store)
+        })?;
         Ok(Self {
-            transform: transform?,
+            transform,
             store,
+            clock,
             deadline: limits.deadline,
             batches: 0,
         })
@@ -160,21 +167,21 @@ impl Instance {
         &mut self,
         function: impl FnOnce(&Transform, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        begin_call(&mut self.store, self.deadline);
-        let answer = function(&self.transform, &mut self.store);
-        self.store.data_mut().wasi.end_lines();
-        answer
+        in_time(&self.clock, &mut self.store, self.deadline, |store| {
+            function(&self.transform, store)
+        })
     }
 }
 
 /// The deadline counts from now: for code of the component, and for waiting in the host.
-fn begin_call(store: &mut Store<HostState>, deadline: Duration) {
-    store.set_epoch_deadline(ticks(deadline));
+fn in_time<T>(
+    clock: &Clock,
+    store: &mut Store<HostState>,
+    deadline: Duration,
+    call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
+) -> wasmtime::Result<T> {
     store.data_mut().wasi.deadline = Instant::now() + deadline;
-}
-
-/// The epoch may move right after the deadline is set, so one tick is added: never early, at most two ticks late.
-fn ticks(deadline: Duration) -> u64 {
-    let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos()) + 1;
-    u64::try_from(ticks).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
+    let answer = clock.run(store, deadline, call);
+    store.data_mut().wasi.end_lines();
+    answer
 }

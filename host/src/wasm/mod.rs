@@ -1,6 +1,6 @@
 //! The component host: WebAssembly transforms in a sandbox.
 //!
-//! State is sorted by lifetime. Once a process: an [`WasmEngine`] and its ticker. Once for each
+//! State is sorted by lifetime. Once a process: an [`WasmEngine`] and the thread that minds deadlines. Once for each
 //! configured transform: a [`Slot`], and in it a [`Module`], checked, compiled and linked, until another one
 //! takes over. Once for each worker thread: an instance, replaced after a trap, after a take-over and after a
 //! bounded number of batches.
@@ -13,6 +13,7 @@ mod bench;
 mod bindings;
 mod cache;
 mod canary;
+mod deadline;
 mod engine;
 mod guest_log;
 #[cfg(test)]

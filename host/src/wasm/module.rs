@@ -12,6 +12,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::{
     bindings::{Transform, TransformPre},
+    deadline::Deadlines,
     engine::WasmEngine,
     instance::{HostState, Instance},
     log_budget::LogBudget,
@@ -155,7 +156,7 @@ impl Module {
         let digest = hex(&Sha256::digest(&bytes));
         let compiled = match engine.cache() {
             Some(cache) => cache.compile(engine.raw(), &digest, &bytes),
-            None => Component::new(engine.raw(), &bytes),
+            None => Deadlines::compile(engine.raw(), &bytes),
         };
         let component = compiled.map_err(|error| ModuleError::NotAComponent {
             path: name.to_owned(),

@@ -1,5 +1,5 @@
 //! Clocks and waiting. A clock that is not granted stands still, and waiting for it would never end: that is a trap. With a
-//! clock a component may wait, but never beyond the deadline of the call: the epoch stops only code of the component, so the host must
+//! clock a component may wait, but never beyond the deadline of the call: the watchdog stops only code of the component, so the host must
 //! not wait for longer.
 
 use std::{
