@@ -6,5 +6,6 @@
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "transform",
+    imports: { default: trappable },
     ownership: Borrowing { duplicate_if_necessary: false },
 });

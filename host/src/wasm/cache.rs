@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 use wasmtime::{Engine, component::Component};
 
-use super::deadline::Deadlines;
+use super::{deadline::Deadlines, engine};
 
 const DIGEST_BYTES: usize = 32;
 
@@ -42,7 +42,7 @@ impl CodeCache {
             debug!(path = %path.display(), "compiled component loaded from the cache");
             return Ok(component);
         }
-        let component = Deadlines::compile(engine, bytes)?;
+        let component = engine::compile(engine, bytes)?;
         if let Err(error) = component
             .serialize()
             .map_err(std::io::Error::other)

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, component::Component};
 
 use super::{cache::CodeCache, deadline::Deadlines};
+use crate::allocator;
 
 /// One for each process, shared by every transform.
 pub struct WasmEngine {
@@ -50,4 +51,11 @@ impl std::fmt::Debug for WasmEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("WasmEngine")
     }
+}
+
+/// Compiles a component to code that stops at its deadline. It takes some 30 MB, and the program would keep them.
+pub(super) fn compile(engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
+    let compiled = Deadlines::compile(engine, component);
+    allocator::give_back();
+    compiled
 }

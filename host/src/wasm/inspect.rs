@@ -10,8 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    deadline::Deadlines,
-    engine::WasmEngine,
+    engine::{self, WasmEngine},
     instance::Instance,
     log_budget::LogBudget,
     module::{self, Limits, ModuleError, hex},
@@ -135,7 +134,7 @@ fn look(
         };
     })?;
     let began = Instant::now();
-    let component = Deadlines::compile(engine.raw(), bytes).map_err(|error| {
+    let component = engine::compile(engine.raw(), bytes).map_err(|error| {
         found.kind = Kind::Other;
         ModuleError::NotAComponent {
             path: name.to_owned(),

@@ -12,8 +12,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::{
     bindings::{Transform, TransformPre},
-    deadline::Deadlines,
-    engine::WasmEngine,
+    engine::{self, WasmEngine},
     instance::{HostState, Instance},
     log_budget::LogBudget,
     size::ByteSize,
@@ -156,7 +155,7 @@ impl Module {
         let digest = hex(&Sha256::digest(&bytes));
         let compiled = match engine.cache() {
             Some(cache) => cache.compile(engine.raw(), &digest, &bytes),
-            None => Deadlines::compile(engine.raw(), &bytes),
+            None => engine::compile(engine.raw(), &bytes),
         };
         let component = compiled.map_err(|error| ModuleError::NotAComponent {
             path: name.to_owned(),

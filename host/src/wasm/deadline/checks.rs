@@ -5,32 +5,39 @@
 //! so that all numbers stay what they were.
 //!
 //! It is a write and not a read, since a compiler may use what it has read before once more. Cranelift leaves out a
-//! write only if the same write follows on every way from there, or came before with none between, which a loop's own
-//! write on its way back prevents.
+//! write that another one follows or precedes at the same place, but never the last one of a way round: at the head of
+//! a loop, what was written last depends on where the code came from (`cranelift-codegen`, `alias_analysis.rs`).
 
 use wasm_encoder::{
     CodeSection, Component, CustomSection, Function, Instruction, MemArg, MemorySection, MemoryType, Module,
     ModuleSection, SectionId,
-    reencode::{Error, Reencode, ReencodeComponent, utils},
+    reencode::{Error, Reencode, ReencodeComponent, component_utils, utils},
 };
 use wasmparser::{CustomSectionReader, FunctionBody, MemorySectionReader, Parser, Payload, TypeRef};
 
-/// The type of the memory for checks, in pages, by which it is known when it is made. No other memory may have it: the
-/// host reads and writes those, too, and must not find one taken away.
+/// The type of the memory for checks, in pages, by which it is known when it is made. No other memory may have this
+/// maximum: the host reads and writes those, too, and must not find one taken away.
 const MINIMUM: u64 = 1;
 const MAXIMUM: u64 = 54_321;
+
+/// How deep components may lie in each other: copying them needs the stack. Tools make two or three levels.
+const DEEPEST: usize = 32;
 
 /// Changes whenever other code comes out.
 pub(super) const VERSION: u32 = 1;
 
-type Result<T, E = Error<Taken>> = std::result::Result<T, E>;
+type Result<T, E = Error<Refused>> = std::result::Result<T, E>;
 
-/// The component has a memory that looks like that for the checks.
+/// Why a component that is valid gets no checks.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "it has a memory of {MINIMUM} to {MAXIMUM} pages, and the host keeps this type for itself: declare another maximum"
-)]
-pub(super) struct Taken;
+pub(super) enum Refused {
+    #[error(
+        "it has a memory of at most {MAXIMUM} pages, a maximum that the host keeps for itself: declare another one"
+    )]
+    Memory,
+    #[error("it has components within components, more than {DEEPEST} levels deep")]
+    Depth,
+}
 
 /// Whether a memory of that many pages is there to be taken away at the deadline.
 pub(super) fn is_for_checks(minimum: u64, maximum: Option<u64>) -> bool {
@@ -40,15 +47,18 @@ pub(super) fn is_for_checks(minimum: u64, maximum: Option<u64>) -> bool {
 /// A valid component, with checks in all its core modules.
 pub(super) fn add(component: &[u8]) -> Result<Vec<u8>> {
     let mut checked = Component::new();
-    Modules.parse_component(&mut checked, Parser::new(0), component)?;
+    Modules { depth: 0 }.parse_component(&mut checked, Parser::new(0), component)?;
     Ok(checked.finish())
 }
 
 /// Copies everything but core modules.
-struct Modules;
+struct Modules {
+    /// Of the component that is being copied.
+    depth: usize,
+}
 
 impl Reencode for Modules {
-    type Error = Taken;
+    type Error = Refused;
 }
 
 impl ReencodeComponent for Modules {
@@ -61,6 +71,35 @@ impl ReencodeComponent for Modules {
         let mut checked = Module::new();
         CoreModule::new(parser.clone(), module)?.parse_core_module(&mut checked, parser, module)?;
         component.section(&ModuleSection(&checked));
+        Ok(())
+    }
+
+    fn parse_component_subcomponent(
+        &mut self,
+        component: &mut Component,
+        parser: Parser,
+        inner: &[u8],
+        whole: &[u8],
+    ) -> Result<()> {
+        if self.depth == DEEPEST {
+            return Err(Error::UserError(Refused::Depth));
+        }
+        self.depth += 1;
+        component_utils::parse_component_subcomponent(self, component, parser, inner, whole)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// As it is: names that nobody can read are no reason to refuse a component.
+    fn parse_component_custom_section(
+        &mut self,
+        component: &mut Component,
+        section: CustomSectionReader<'_>,
+    ) -> Result<()> {
+        component.section(&CustomSection {
+            name: section.name().into(),
+            data: section.data().into(),
+        });
         Ok(())
     }
 }
@@ -85,9 +124,8 @@ impl CoreModule {
                 Payload::MemorySection(memories) => {
                     memory += memories.count();
                     for memory in memories {
-                        let memory = memory?;
-                        if is_for_checks(memory.initial, memory.maximum) {
-                            return Err(Error::UserError(Taken));
+                        if memory?.maximum == Some(MAXIMUM) {
+                            return Err(Error::UserError(Refused::Memory));
                         }
                     }
                 }
@@ -123,7 +161,7 @@ impl CoreModule {
 }
 
 impl Reencode for CoreModule {
-    type Error = Taken;
+    type Error = Refused;
 
     fn parse_memory_section(
         &mut self,

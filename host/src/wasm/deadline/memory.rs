@@ -1,7 +1,8 @@
 //! Memory of components, in address space that is ours.
 //!
 //! Compiled code leaves out checks of its bounds and relies on pages around a memory that nobody may touch, so every
-//! memory has all the address space that it could ever reach, and pages become accessible as it grows.
+//! memory has all the address space that it could ever reach, and pages become accessible as it grows. (One with 64-bit
+//! addresses could go beyond that, and does not grow further.)
 
 use std::{
     cell::RefCell,

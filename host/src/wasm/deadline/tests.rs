@@ -155,9 +155,36 @@ fn a_component_cannot_reach_the_memory_of_the_checks() {
 
 #[test]
 fn a_component_with_a_memory_like_that_of_the_checks_is_refused() {
-    let same = r#"(memory 1 54321) (func (export "run") (param i32) (result i32) (local.get 0))"#;
-    let error = Watchdog::compile(&Engine::default(), &component(same)).unwrap_err();
-    assert!(error.to_string().contains("declare another maximum"), "{error:?}");
+    for minimum in [0, 1, 2] {
+        let same = format!(
+            r#"(memory {minimum} 54321) (func (export "run") (param i32) (result i32) (local.get 0))"#
+        );
+        let error = Watchdog::compile(&Engine::default(), &component(&same)).unwrap_err();
+        assert!(error.to_string().contains("declare another one"), "{error:?}");
+    }
+}
+
+/// Copying them in each other takes the stack of the thread that loads a component.
+#[test]
+fn components_too_deep_in_each_other_are_refused() {
+    let nested = |levels| {
+        let text = format!("{}{}", "(component".repeat(levels), ")".repeat(levels));
+        wat::parse_str(text).expect("the text is right")
+    };
+    assert!(Watchdog::compile(&Engine::default(), &nested(30)).is_ok());
+    let error = Watchdog::compile(&Engine::default(), &nested(40)).unwrap_err();
+    assert!(error.to_string().contains("levels deep"), "{error:?}");
+}
+
+/// A section of names in which nothing is right.
+#[test]
+fn names_that_nobody_can_read_are_no_obstacle() {
+    let mut unreadable = component(SUM);
+    let content = b"\x0ecomponent-name\xff\xff\xff";
+    unreadable.push(0);
+    unreadable.push(u8::try_from(content.len()).unwrap());
+    unreadable.extend_from_slice(content);
+    assert_eq!(run(&unreadable, 100, LATER).unwrap(), 5_050);
 }
 
 /// Modules within components within a component, and modules without any code.

@@ -172,15 +172,25 @@ impl Shared {
         let expires = self
             .ends
             .compare_exchange(ends, EXPIRED, Ordering::AcqRel, Ordering::Acquire);
-        if expires.is_ok() {
-            let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-            pages.iter().for_each(|page| close(page));
+        if expires.is_err() {
+            return;
+        }
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = pages.iter().fold(true, |closed, page| close(page) && closed);
+        if !closed {
+            // Tries again with the next look, unless the call has ended.
+            let _ = self
+                .ends
+                .compare_exchange(EXPIRED, ends, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 }
 
-fn close(page: &Space) {
+/// Whether the page is inaccessible now.
+fn close(page: &Space) -> bool {
     if let Err(error) = page.close() {
         error!(%error, "a component that is past its deadline cannot be stopped: the system refuses to protect its page");
+        return false;
     }
+    true
 }

@@ -92,15 +92,18 @@ impl Wasi {
 
 impl poll::HostPollable for Wasi {
     fn ready(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<bool> {
+        self.on_time()?;
         Ok(self.handles.get(&pollable)?.is_ready(self.monotonic()))
     }
 
     fn block(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<()> {
+        self.on_time()?;
         let pollable = *self.handles.get(&pollable)?;
         self.wait(&[pollable])
     }
 
     fn drop(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<()> {
+        self.on_time()?;
         self.handles.delete(pollable)?;
         Ok(())
     }
@@ -108,6 +111,7 @@ impl poll::HostPollable for Wasi {
 
 impl poll::Host for Wasi {
     fn poll(&mut self, pollables: Vec<Resource<Pollable>>) -> wasmtime::Result<Vec<u32>> {
+        self.on_time()?;
         let pollables = pollables
             .iter()
             .map(|pollable| Ok(*self.handles.get(pollable)?))
@@ -123,18 +127,22 @@ impl poll::Host for Wasi {
 
 impl monotonic_clock::Host for Wasi {
     fn now(&mut self) -> wasmtime::Result<u64> {
+        self.on_time()?;
         Ok(self.monotonic())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
+        self.on_time()?;
         Ok(1)
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<Pollable>> {
+        self.on_time()?;
         self.pollable(Pollable::At(when))
     }
 
     fn subscribe_duration(&mut self, time: u64) -> wasmtime::Result<Resource<Pollable>> {
+        self.on_time()?;
         let at = self.monotonic().saturating_add(time);
         self.pollable(Pollable::At(at))
     }
@@ -142,6 +150,7 @@ impl monotonic_clock::Host for Wasi {
 
 impl wall_clock::Host for Wasi {
     fn now(&mut self) -> wasmtime::Result<Datetime> {
+        self.on_time()?;
         if !self.grants.clocks {
             return Ok(Datetime {
                 seconds: 0,
@@ -157,6 +166,7 @@ impl wall_clock::Host for Wasi {
     }
 
     fn resolution(&mut self) -> wasmtime::Result<Datetime> {
+        self.on_time()?;
         Ok(Datetime {
             seconds: 0,
             nanoseconds: 1,

@@ -86,7 +86,8 @@ pub(in crate::wasm) fn link(
                 }
                 ComponentItem::ComponentFunc(_) if interface == "wasi:filesystem/preopens" => {
                     // Asked by every C library at the start.
-                    linked.func_new(export, |_, _, _, results| {
+                    linked.func_new(export, |store, _, _, results| {
+                        store.data().wasi.on_time()?;
                         results.fill(Val::List(Vec::new()));
                         Ok(())
                     })?;

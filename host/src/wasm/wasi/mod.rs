@@ -16,7 +16,7 @@ mod stdio;
 
 use std::time::Instant;
 
-use wasmtime::component::ResourceTable;
+use wasmtime::{Trap, component::ResourceTable};
 
 pub use self::grants::WasiGrants;
 pub(super) use self::link::{Part, link, part};
@@ -70,6 +70,15 @@ impl Wasi {
             stderr: Lines::new(guest_log::WARN),
             log,
         }
+    }
+
+    /// Every function begins with this. Code of the component is stopped by its own checks; but components within a
+    /// component can be connected so that calls of these functions are all that runs.
+    pub(super) fn on_time(&self) -> wasmtime::Result<()> {
+        if Instant::now() >= self.deadline {
+            return Err(Trap::Interrupt.into());
+        }
+        Ok(())
     }
 
     /// Logs what has been written without an end of line. Whoever prints a last word before a trap seldom ends it.

@@ -48,26 +48,31 @@ impl Random {
 
 impl random::Host for Wasi {
     fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        self.on_time()?;
         self.random.bytes(length)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.on_time()?;
         self.random.next()
     }
 }
 
 impl insecure::Host for Wasi {
     fn get_insecure_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        self.on_time()?;
         self.random.bytes(length)
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.on_time()?;
         self.random.next()
     }
 }
 
 impl insecure_seed::Host for Wasi {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        self.on_time()?;
         Ok((self.random.next()?, self.random.next()?))
     }
 }

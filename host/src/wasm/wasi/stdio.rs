@@ -87,47 +87,58 @@ impl Wasi {
 
 impl streams::HostOutputStream for Wasi {
     fn check_write(&mut self, _: Resource<Output>) -> Written<u64> {
+        self.on_time()?;
         Ok(Ok(PERMIT))
     }
 
     fn write(&mut self, output: Resource<Output>, bytes: Vec<u8>) -> Written<()> {
+        self.on_time()?;
         self.put(&output, &bytes)
     }
 
     fn blocking_write_and_flush(&mut self, output: Resource<Output>, bytes: Vec<u8>) -> Written<()> {
+        self.on_time()?;
         self.put(&output, &bytes)
     }
 
     fn flush(&mut self, _: Resource<Output>) -> Written<()> {
+        self.on_time()?;
         Ok(Ok(()))
     }
 
     fn blocking_flush(&mut self, _: Resource<Output>) -> Written<()> {
+        self.on_time()?;
         Ok(Ok(()))
     }
 
     fn subscribe(&mut self, _: Resource<Output>) -> wasmtime::Result<Resource<Pollable>> {
+        self.on_time()?;
         self.ready()
     }
 
     // Zeroes are no text: nobody would read them.
     fn write_zeroes(&mut self, _: Resource<Output>, _: u64) -> Written<()> {
+        self.on_time()?;
         Ok(Ok(()))
     }
 
     fn blocking_write_zeroes_and_flush(&mut self, _: Resource<Output>, _: u64) -> Written<()> {
+        self.on_time()?;
         Ok(Ok(()))
     }
 
     fn splice(&mut self, _: Resource<Output>, _: Resource<Input>, _: u64) -> Written<u64> {
+        self.on_time()?;
         Ok(Err(StreamError::Closed))
     }
 
     fn blocking_splice(&mut self, _: Resource<Output>, _: Resource<Input>, _: u64) -> Written<u64> {
+        self.on_time()?;
         Ok(Err(StreamError::Closed))
     }
 
     fn drop(&mut self, output: Resource<Output>) -> wasmtime::Result<()> {
+        self.on_time()?;
         self.handles.delete(output)?;
         Ok(())
     }
@@ -135,26 +146,32 @@ impl streams::HostOutputStream for Wasi {
 
 impl streams::HostInputStream for Wasi {
     fn read(&mut self, _: Resource<Input>, _: u64) -> Written<Vec<u8>> {
+        self.on_time()?;
         Ok(Err(StreamError::Closed))
     }
 
     fn blocking_read(&mut self, _: Resource<Input>, _: u64) -> Written<Vec<u8>> {
+        self.on_time()?;
         Ok(Err(StreamError::Closed))
     }
 
     fn skip(&mut self, _: Resource<Input>, _: u64) -> Written<u64> {
+        self.on_time()?;
         Ok(Err(StreamError::Closed))
     }
 
     fn blocking_skip(&mut self, _: Resource<Input>, _: u64) -> Written<u64> {
+        self.on_time()?;
         Ok(Err(StreamError::Closed))
     }
 
     fn subscribe(&mut self, _: Resource<Input>) -> wasmtime::Result<Resource<Pollable>> {
+        self.on_time()?;
         self.ready()
     }
 
     fn drop(&mut self, input: Resource<Input>) -> wasmtime::Result<()> {
+        self.on_time()?;
         self.handles.delete(input)?;
         Ok(())
     }
@@ -165,10 +182,12 @@ impl streams::Host for Wasi {}
 /// No stream here fails, so there is no such error.
 impl error::HostError for Wasi {
     fn to_debug_string(&mut self, error: Resource<error::Error>) -> wasmtime::Result<String> {
+        self.on_time()?;
         match *self.handles.get(&error)? {}
     }
 
     fn drop(&mut self, error: Resource<error::Error>) -> wasmtime::Result<()> {
+        self.on_time()?;
         self.handles.delete(error)?;
         Ok(())
     }
@@ -178,42 +197,50 @@ impl error::Host for Wasi {}
 
 impl stdin::Host for Wasi {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<Input>> {
+        self.on_time()?;
         Ok(self.handles.push(Input)?)
     }
 }
 
 impl stdout::Host for Wasi {
     fn get_stdout(&mut self) -> wasmtime::Result<Resource<Output>> {
+        self.on_time()?;
         Ok(self.handles.push(Output::Stdout)?)
     }
 }
 
 impl stderr::Host for Wasi {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<Output>> {
+        self.on_time()?;
         Ok(self.handles.push(Output::Stderr)?)
     }
 }
 
 impl environment::Host for Wasi {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        self.on_time()?;
         Ok(Vec::new())
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
+        self.on_time()?;
         Ok(Vec::new())
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
+        self.on_time()?;
         Ok(None)
     }
 }
 
 impl exit::Host for Wasi {
     fn exit(&mut self, _: Result<(), ()>) -> wasmtime::Result<()> {
+        self.on_time()?;
         bail!("the component ended itself")
     }
 
     fn exit_with_code(&mut self, code: u8) -> wasmtime::Result<()> {
+        self.on_time()?;
         bail!("the component ended itself with the exit code {code}")
     }
 }
@@ -221,6 +248,7 @@ impl exit::Host for Wasi {
 // There is no terminal, so nothing that could be done with one.
 impl terminal_input::HostTerminalInput for Wasi {
     fn drop(&mut self, terminal: Resource<terminal_input::TerminalInput>) -> wasmtime::Result<()> {
+        self.on_time()?;
         self.handles.delete(terminal)?;
         Ok(())
     }
@@ -230,6 +258,7 @@ impl terminal_input::Host for Wasi {}
 
 impl terminal_output::HostTerminalOutput for Wasi {
     fn drop(&mut self, terminal: Resource<terminal_output::TerminalOutput>) -> wasmtime::Result<()> {
+        self.on_time()?;
         self.handles.delete(terminal)?;
         Ok(())
     }
@@ -239,18 +268,21 @@ impl terminal_output::Host for Wasi {}
 
 impl terminal_stdin::Host for Wasi {
     fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<terminal_input::TerminalInput>>> {
+        self.on_time()?;
         Ok(None)
     }
 }
 
 impl terminal_stdout::Host for Wasi {
     fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
+        self.on_time()?;
         Ok(None)
     }
 }
 
 impl terminal_stderr::Host for Wasi {
     fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
+        self.on_time()?;
         Ok(None)
     }
 }
