@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 use wasmtime::{Engine, component::Component};
 
-use super::{deadline::Deadlines, engine};
+use super::deadline::Deadlines;
 
 const DIGEST_BYTES: usize = 32;
 
@@ -35,22 +35,24 @@ impl CodeCache {
         }
     }
 
-    /// The compiled component, from the cache or compiled now. A cache that cannot be used costs time, never the start.
-    pub(super) fn compile(&self, engine: &Engine, digest: &str, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let path = self.dir.join(format!("{digest}-{}.cwasm", self.engine_key));
-        if let Some(component) = load(engine, &path) {
-            debug!(path = %path.display(), "compiled component loaded from the cache");
-            return Ok(component);
-        }
-        let component = engine::compile(engine, bytes)?;
-        if let Err(error) = component
-            .serialize()
-            .map_err(std::io::Error::other)
-            .and_then(|code| store(&path, &code))
-        {
+    /// A compiled component, if it is there and sound.
+    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let path = self.path(digest);
+        let component = load(engine, &path)?;
+        debug!(path = %path.display(), "compiled component loaded from the cache");
+        Some(component)
+    }
+
+    /// Keeps what was compiled. A cache that cannot be used costs time, never the start.
+    pub(super) fn store(&self, digest: &str, code: &[u8]) {
+        let path = self.path(digest);
+        if let Err(error) = store(&path, code) {
             warn!(path = %path.display(), %error, "compiled component not cached, the next start will compile it again");
         }
-        Ok(component)
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.dir.join(format!("{digest}-{}.cwasm", self.engine_key))
     }
 }
 

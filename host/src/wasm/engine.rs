@@ -9,6 +9,7 @@ use crate::allocator;
 
 /// One for each process, shared by every transform.
 pub struct WasmEngine {
+    config: Config,
     engine: Engine,
     cache: Option<CodeCache>,
     deadlines: Deadlines,
@@ -28,6 +29,7 @@ impl WasmEngine {
         let deadlines = Deadlines::start(&engine)
             .map_err(|error| wasmtime::Error::msg(format!("starting the thread for deadlines: {error}")))?;
         Ok(Self {
+            config,
             engine,
             cache,
             deadlines,
@@ -38,8 +40,37 @@ impl WasmEngine {
         &self.engine
     }
 
-    pub(super) fn cache(&self) -> Option<&CodeCache> {
-        self.cache.as_ref()
+    /// A compiled component, from the cache or compiled now. `digest` is that of `bytes`.
+    pub(super) fn component(&self, digest: &str, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let Some(cache) = &self.cache else {
+            return self.compile(bytes);
+        };
+        if let Some(component) = cache.load(&self.engine, digest) {
+            return Ok(component);
+        }
+        let code = self.machine_code(bytes)?;
+        cache.store(digest, &code);
+        self.run_code(&code)
+    }
+
+    /// The same, without the cache.
+    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        self.run_code(&self.machine_code(bytes)?)
+    }
+
+    /// An engine keeps what it has needed to compile, 15 MB for our mapping, in case that it compiles again. So another
+    /// one does it, which is gone afterwards.
+    fn machine_code(&self, bytes: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        let prepared = Deadlines::prepare(bytes)?;
+        let code = Engine::new(&self.config)?.precompile_component(&prepared);
+        allocator::give_back();
+        code
+    }
+
+    #[expect(unsafe_code, reason = "nothing else makes a component of code")]
+    fn run_code(&self, code: &[u8]) -> wasmtime::Result<Component> {
+        // SAFETY: `machine_code` has just made it, by an engine of the same settings.
+        unsafe { Component::deserialize(&self.engine, code) }
     }
 
     pub(super) fn deadlines(&self) -> &Deadlines {
@@ -51,11 +82,4 @@ impl std::fmt::Debug for WasmEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("WasmEngine")
     }
-}
-
-/// Compiles a component to code that stops at its deadline. It takes some 30 MB, and the program would keep them.
-pub(super) fn compile(engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
-    let compiled = Deadlines::compile(engine, component);
-    allocator::give_back();
-    compiled
 }

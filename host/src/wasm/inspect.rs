@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    engine::{self, WasmEngine},
+    engine::WasmEngine,
     instance::Instance,
     log_budget::LogBudget,
     module::{self, Limits, ModuleError, hex},
@@ -134,7 +134,7 @@ fn look(
         };
     })?;
     let began = Instant::now();
-    let component = engine::compile(engine.raw(), bytes).map_err(|error| {
+    let component = engine.compile(bytes).map_err(|error| {
         found.kind = Kind::Other;
         ModuleError::NotAComponent {
             path: name.to_owned(),

@@ -266,7 +266,7 @@ mod tests {
                 (instance (instantiate $begin (with "u" (func $c40 "u")))))"#
         );
         let engine = WasmEngine::new(None).unwrap();
-        let component = Deadlines::compile(engine.raw(), &wat::parse_str(text).unwrap()).unwrap();
+        let component = engine.compile(&wat::parse_str(text).unwrap()).unwrap();
         let mut linker = Linker::new(engine.raw());
         wasi::link(&mut linker, engine.raw(), &component).unwrap();
         let log = GuestLog::new("test", Arc::new(LogBudget::new(Instant::now())));

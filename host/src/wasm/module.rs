@@ -12,7 +12,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::{
     bindings::{Transform, TransformPre},
-    engine::{self, WasmEngine},
+    engine::WasmEngine,
     instance::{HostState, Instance},
     log_budget::LogBudget,
     size::ByteSize,
@@ -153,14 +153,12 @@ impl Module {
         let bytes = read(name, dir)?;
         check_preamble(name, &bytes)?;
         let digest = hex(&Sha256::digest(&bytes));
-        let compiled = match engine.cache() {
-            Some(cache) => cache.compile(engine.raw(), &digest, &bytes),
-            None => engine::compile(engine.raw(), &bytes),
-        };
-        let component = compiled.map_err(|error| ModuleError::NotAComponent {
-            path: name.to_owned(),
-            reason: format!("{error:#}"),
-        })?;
+        let component = engine
+            .component(&digest, &bytes)
+            .map_err(|error| ModuleError::NotAComponent {
+                path: name.to_owned(),
+                reason: format!("{error:#}"),
+            })?;
         let obstacles = World::of(engine.raw(), &component, limits.wasi).obstacles;
         if !obstacles.is_empty() {
             return Err(ModuleError::OtherWorld {

@@ -29,7 +29,7 @@ fn run(component: &[u8], n: u32, deadline: Duration) -> wasmtime::Result<u32> {
     Watchdog::configure(&mut config);
     let engine = Engine::new(&config)?;
     let watchdog = Watchdog::start(&engine)?;
-    let component = Watchdog::compile(&engine, component)?;
+    let component = Component::new(&engine, Watchdog::prepare(component)?)?;
     let clock = watchdog.clock();
     let mut store = Store::new(&engine, ());
     let instance = clock.run(&mut store, deadline, |store| {
@@ -149,7 +149,7 @@ fn memory_of_its_own_grows_and_keeps_what_it_holds() {
 #[test]
 fn a_component_cannot_reach_the_memory_of_the_checks() {
     let stray = r#"(memory 1) (func (export "run") (param i32) (result i32) (i32.load8_u 1 (i32.const 0)))"#;
-    let error = Watchdog::compile(&Engine::default(), &component(stray)).unwrap_err();
+    let error = Watchdog::prepare(&component(stray)).unwrap_err();
     assert!(error.to_string().contains("unknown memory 1"), "{error:?}");
 }
 
@@ -159,7 +159,7 @@ fn a_component_with_a_memory_like_that_of_the_checks_is_refused() {
         let same = format!(
             r#"(memory {minimum} 54321) (func (export "run") (param i32) (result i32) (local.get 0))"#
         );
-        let error = Watchdog::compile(&Engine::default(), &component(&same)).unwrap_err();
+        let error = Watchdog::prepare(&component(&same)).unwrap_err();
         assert!(error.to_string().contains("declare another one"), "{error:?}");
     }
 }
@@ -171,8 +171,8 @@ fn components_too_deep_in_each_other_are_refused() {
         let text = format!("{}{}", "(component".repeat(levels), ")".repeat(levels));
         wat::parse_str(text).expect("the text is right")
     };
-    assert!(Watchdog::compile(&Engine::default(), &nested(30)).is_ok());
-    let error = Watchdog::compile(&Engine::default(), &nested(40)).unwrap_err();
+    assert!(Watchdog::prepare(&nested(30)).is_ok());
+    let error = Watchdog::prepare(&nested(40)).unwrap_err();
     assert!(error.to_string().contains("levels deep"), "{error:?}");
 }
 
@@ -255,7 +255,7 @@ fn epochs_stop_code_as_well() {
     let engine = Engine::new(&config).unwrap();
     let epochs = Epochs::start(&engine).unwrap();
     let forever = r#"(func (export "run") (param i32) (result i32) (loop (br 0)) unreachable)"#;
-    let component: Component = Epochs::compile(&engine, &component(forever)).unwrap();
+    let component = Component::new(&engine, Epochs::prepare(&component(forever)).unwrap()).unwrap();
     let clock = epochs.clock();
     let mut store = Store::new(&engine, ());
     let instance = clock

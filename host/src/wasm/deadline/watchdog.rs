@@ -1,6 +1,7 @@
 //! Clocks of instances, and the thread that looks at them.
 
 use std::{
+    borrow::Cow,
     io,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -13,7 +14,7 @@ use std::{
 
 use tracing::error;
 use wasmparser::{Validator, WasmFeatures};
-use wasmtime::{Config, Engine, Store, Trap, WasmBacktrace, component::Component};
+use wasmtime::{Config, Engine, Store, Trap, WasmBacktrace};
 
 use super::{
     TICK, checks,
@@ -62,12 +63,12 @@ impl Watchdog {
         })
     }
 
-    /// Compiles a component to code that looks at the clock.
-    pub(in crate::wasm) fn compile(engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
+    /// A component with code that looks at the clock.
+    pub(in crate::wasm) fn prepare(component: &[u8]) -> wasmtime::Result<Cow<'_, [u8]>> {
         // What refers to a memory that is not there would find that of the checks. What the engine knows of WebAssembly,
         // it sees to itself.
         Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
-        Component::new(engine, checks::add(component)?)
+        Ok(Cow::Owned(checks::add(component)?))
     }
 
     /// Whether a memory that is being made was not asked for by the component; in bytes.
