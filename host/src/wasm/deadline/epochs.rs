@@ -1,5 +1,11 @@
 //! wasmtime's own way to stop code, where nothing better is to be had.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "the same functions as the watchdog has"
+)]
+
 use std::{
     borrow::Cow,
     io,

@@ -177,8 +177,8 @@ impl Shared {
             return;
         }
         let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let closed = pages.iter().fold(true, |closed, page| close(page) && closed);
-        if !closed {
+        let left_open = pages.iter().filter(|page| !close(page)).count();
+        if left_open > 0 {
             // Tries again with the next look, unless the call has ended.
             let _ = self
                 .ends
