@@ -52,9 +52,10 @@ impl ResourceLimiter for Metered {
         if Deadlines::asked_for(desired, maximum) {
             return Ok(true);
         }
-        // A component may have several memories, and the limit is for all of them.
+        // A component may have several memories. Each has its own maximum, and the limit is for all of them.
         let all = self.memory.saturating_add(desired.saturating_sub(current));
-        let allowed = self.limits.memory_growing(self.memory, all, maximum)?;
+        let allowed = self.limits.memory_growing(current, desired, maximum)?
+            && self.limits.memory_growing(self.memory, all, None)?;
         if allowed {
             self.memory = all;
         }
@@ -213,6 +214,20 @@ mod tests {
         assert!(metered.memory_growing(4, 5, None).unwrap());
         assert!(metered.memory_growing(5, 6, None).is_err());
         assert_eq!(metered.memory, 10);
+    }
+
+    /// What the others have is nothing to do with how large one memory says that it will ever be.
+    #[test]
+    fn the_maximum_of_a_memory_is_for_that_memory() {
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(100)
+            .trap_on_grow_failure(true)
+            .build();
+        let mut metered = Metered { limits, memory: 0 };
+        assert!(metered.memory_growing(0, 10, None).unwrap());
+        assert!(metered.memory_growing(0, 1, Some(5)).unwrap());
+        assert!(metered.memory_growing(1, 6, Some(5)).is_err());
+        assert_eq!(metered.memory, 11);
     }
 
     /// wasmtime's own code between components has no checks. Here it is all that runs: each level calls the one below
