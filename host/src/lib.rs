@@ -2,7 +2,8 @@
 //!
 //! [`config`] reads what a person wrote, [`topology`] plans, builds and runs it, [`wasm`] is the sandbox,
 //! [`transforms`], [`sources`] and [`sinks`] are the components, [`enrichment`] is what programs look up, [`fixtures`] and
-//! [`unit_tests`] test them, [`api`], [`metrics`] and [`telemetry`] show how it is doing, [`cli`] are the commands, [`allocator`] keeps memory small.
+//! [`unit_tests`] test them, [`api`], [`metrics`] and [`telemetry`] show how it is doing, [`cli`] are the commands,
+//! [`allocator`] keeps memory small.
 
 pub mod allocator;
 pub mod api;

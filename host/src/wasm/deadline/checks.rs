@@ -32,7 +32,7 @@ type Result<T, E = Error<Refused>> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error(
-        "it has a memory of at most {MAXIMUM} pages, a maximum that the host keeps for itself: declare another one"
+        "it has a memory with a maximum of exactly {MAXIMUM} pages, which the host keeps for itself: declare another one"
     )]
     Memory,
     #[error("it has components within components, more than {DEEPEST} levels deep")]

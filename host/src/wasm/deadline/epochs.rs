@@ -6,22 +6,15 @@
     reason = "the same functions as the watchdog has"
 )]
 
-use std::{
-    borrow::Cow,
-    io,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
-    thread,
-    time::Duration,
-};
+use std::{borrow::Cow, io, time::Duration};
 
 use wasmtime::{Config, Engine, Store};
 
-use super::TICK;
+use super::{TICK, Ticker};
 
 /// Moves the epoch of one engine.
 pub(in crate::wasm) struct Epochs {
-    // Dropping it ends the thread.
-    _alive: SyncSender<()>,
+    _ticker: Ticker,
 }
 
 impl Epochs {
@@ -33,12 +26,9 @@ impl Epochs {
     }
 
     pub(in crate::wasm) fn start(engine: &Engine) -> io::Result<Self> {
-        let (alive, ended) = sync_channel(0);
-        let ticking = engine.clone();
-        thread::Builder::new()
-            .name("wasm-deadline".to_owned())
-            .spawn(move || tick(&ticking, &ended))?;
-        Ok(Self { _alive: alive })
+        let engine = engine.clone();
+        let ticker = Ticker::start(move || engine.increment_epoch())?;
+        Ok(Self { _ticker: ticker })
     }
 
     pub(in crate::wasm) fn prepare(component: &[u8]) -> wasmtime::Result<Cow<'_, [u8]>> {
@@ -51,12 +41,6 @@ impl Epochs {
 
     pub(in crate::wasm) fn clock(&self) -> Clock {
         Clock
-    }
-}
-
-fn tick(engine: &Engine, ended: &Receiver<()>) {
-    while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        engine.increment_epoch();
     }
 }
 

@@ -24,7 +24,31 @@ pub(super) use epochs::{Clock, Epochs as Deadlines};
 #[cfg(unix)]
 pub(super) use watchdog::{Clock, Watchdog as Deadlines};
 
-use std::time::Duration;
+use std::{
+    io,
+    sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    thread,
+    time::Duration,
+};
 
-/// How often clocks are looked at: code is stopped that much too late at most, and never too early.
+/// How often clocks are looked at: code is stopped soon after its deadline, and never too early.
 const TICK: Duration = Duration::from_millis(10);
+
+/// A thread that does something with every tick, until this is dropped.
+struct Ticker {
+    _alive: SyncSender<()>,
+}
+
+impl Ticker {
+    fn start(mut tick: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        let (alive, ended) = sync_channel(0);
+        thread::Builder::new()
+            .name("wasm-deadline".to_owned())
+            .spawn(move || {
+                while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    tick();
+                }
+            })?;
+        Ok(Self { _alive: alive })
+    }
+}

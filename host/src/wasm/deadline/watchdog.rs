@@ -6,9 +6,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -17,7 +15,7 @@ use wasmparser::{Validator, WasmFeatures};
 use wasmtime::{Config, Engine, Store, Trap, WasmBacktrace};
 
 use super::{
-    TICK, checks,
+    Ticker, checks,
     memory::{Creator, Making, PAGE_BYTES, Space},
 };
 
@@ -32,8 +30,7 @@ type Clocks = Arc<Mutex<Vec<Weak<Shared>>>>;
 pub(in crate::wasm) struct Watchdog {
     began: Instant,
     clocks: Clocks,
-    // Dropping it ends the thread.
-    _alive: SyncSender<()>,
+    _ticker: Ticker,
 }
 
 impl Watchdog {
@@ -51,15 +48,12 @@ impl Watchdog {
     pub(in crate::wasm) fn start(_engine: &Engine) -> io::Result<Self> {
         let began = Instant::now();
         let clocks = Clocks::default();
-        let (alive, ended) = sync_channel(0);
         let watched = Arc::clone(&clocks);
-        thread::Builder::new()
-            .name("wasm-deadline".to_owned())
-            .spawn(move || watch(began, &watched, &ended))?;
+        let ticker = Ticker::start(move || watch(&watched, nanoseconds(began.elapsed())))?;
         Ok(Self {
             began,
             clocks,
-            _alive: alive,
+            _ticker: ticker,
         })
     }
 
@@ -92,17 +86,15 @@ impl Watchdog {
     }
 }
 
-fn watch(began: Instant, clocks: &Mutex<Vec<Weak<Shared>>>, ended: &Receiver<()>) {
-    while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        let now = nanoseconds(began.elapsed());
-        let mut clocks = clocks.lock().unwrap_or_else(PoisonError::into_inner);
-        clocks.retain(|clock| {
-            clock.upgrade().is_some_and(|clock| {
-                clock.look(now);
-                true
-            })
-        });
-    }
+/// Looks at the clocks of all instances that there still are.
+fn watch(clocks: &Mutex<Vec<Weak<Shared>>>, now: u64) {
+    let mut clocks = clocks.lock().unwrap_or_else(PoisonError::into_inner);
+    clocks.retain(|clock| {
+        clock.upgrade().is_some_and(|clock| {
+            clock.look(now);
+            true
+        })
+    });
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
