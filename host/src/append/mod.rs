@@ -4,6 +4,7 @@
 //! this process left it, its end is looked at first: half a line may stand there, which nobody will complete. A file that
 //! somebody has moved away or deleted is not written to any more: what follows goes to a new one.
 
+mod behind;
 mod pieces;
 mod rotation;
 mod shape;
@@ -21,6 +22,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tracing::{info, warn};
 
+use self::behind::Behind;
 pub(crate) use self::pieces::Pieces;
 pub use self::rotation::Rotation;
 use self::shape::End;
@@ -63,6 +65,8 @@ pub(crate) struct Appender {
     end: Option<u64>,
     /// When something was first written.
     opened: Option<DateTime<Utc>>,
+    /// From the first write on.
+    behind: Option<Behind>,
 }
 
 impl Appender {
@@ -90,6 +94,7 @@ impl Appender {
             file,
             end: None,
             opened: None,
+            behind: None,
         })
     }
 
@@ -115,6 +120,8 @@ impl Appender {
             self.withdraw(before, before + bytes);
             return Err(error);
         }
+        let behind = self.behind.get_or_insert_with(|| Behind::beginning_at(before));
+        behind.forget(&self.file, before + bytes);
         Ok(bytes)
     }
 

@@ -325,3 +325,43 @@ fn lines_of_any_length_stay_whole_among_many_writers() {
     lengths.dedup();
     assert_eq!(lengths.len(), LINES * usize::from(WRITERS));
 }
+
+/// The system is asked for bytes that it has in memory, and for no others.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_system_forgets_what_was_written_but_for_the_end() {
+    use rustix::{
+        fs::fstatfs,
+        io::{Errno, ReadWriteFlags, preadv2},
+    };
+
+    const APPENDED: u64 = 4 << 20;
+    const APPENDS: u64 = 16;
+    const TMPFS: i64 = 0x0102_1994;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.ndjson");
+    let mut file = Appender::open(&path).unwrap();
+    let mut line = vec![b'x'; usize::try_from(APPENDED).unwrap()];
+    *line.last_mut().unwrap() = b'\n';
+    (0..APPENDS).for_each(|_| file.append(&line).unwrap());
+    let in_memory = |at| {
+        let mut byte = [0];
+        let mut buffers = [std::io::IoSliceMut::new(&mut byte)];
+        preadv2(
+            File::open(&path).unwrap(),
+            &mut buffers,
+            at,
+            ReadWriteFlags::NOWAIT,
+        )
+    };
+    let length = APPENDED * APPENDS;
+    if in_memory(length - 1).is_err() || fstatfs(&file.file).unwrap().f_type == TMPFS {
+        eprintln!(
+            "\n*** SKIPPED: the file system of {} has everything in memory, or does not say ***\n",
+            path.display()
+        );
+        return;
+    }
+    assert_eq!(in_memory(0), Err(Errno::AGAIN));
+    assert_eq!(in_memory(length / 2), Ok(1));
+}
