@@ -11,6 +11,9 @@ use crate::{value, vrl::Vrl};
 /// Events of one call, as the host makes them.
 pub type Batch<'a> = [&'a [u8]];
 
+/// The mapping as the reference has it: what can be written in VRL, too.
+pub const WITHOUT_EXTENSIONS: &str = r#"{ "extensions": false }"#;
+
 type Work = Box<dyn FnMut(&Batch<'_>) -> Result<()>>;
 
 /// Something that works on batches of events.
@@ -64,9 +67,20 @@ pub fn all(module: &str) -> Result<Vec<Contestant>> {
         native(
             "native-reference",
             "native mapping without extensions",
-            r#"{ "extensions": false }"#,
+            WITHOUT_EXTENSIONS,
         )?,
-        component(module)?,
+        component(
+            "component",
+            "component with memory limit, deadline and output limit, default options",
+            module,
+            "{}",
+        )?,
+        component(
+            "component-reference",
+            "the same component without extensions",
+            module,
+            WITHOUT_EXTENSIONS,
+        )?,
         Contestant::new("value-parse", "`serde_json::Value`: parse", |batch| {
             for event in batch {
                 black_box(serde_json::from_slice::<serde_json::Value>(event)?);
@@ -127,10 +141,10 @@ pub struct Component {
 
 impl Component {
     /// Compiles and starts one: a path, or `builtin:ecs`.
-    pub fn start(name: &str) -> Result<Self> {
+    pub fn start(name: &str, options: &str) -> Result<Self> {
         let engine = Arc::new(WasmEngine::new(None)?);
         let limits = Limits::default();
-        let module = Module::load(&engine, name, Path::new("."), limits, "{}".to_owned())?;
+        let module = Module::load(&engine, name, Path::new("."), limits, options.to_owned())?;
         Ok(Self {
             runner: Runner::start(&module)?,
             _module: module,
@@ -143,10 +157,9 @@ impl Component {
     }
 }
 
-fn component(module: &str) -> Result<Contestant> {
-    let mut component = Component::start(module)?;
-    let what = "component with memory limit, deadline and output limit, default options";
-    Ok(Contestant::new("component", what, move |batch| {
+fn component(name: &'static str, what: &'static str, module: &str, options: &str) -> Result<Contestant> {
+    let mut component = Component::start(module, options)?;
+    Ok(Contestant::new(name, what, move |batch| {
         let mut mapped = 0;
         component.map(batch, |document| {
             mapped += usize::from(black_box(document).is_some());
@@ -160,7 +173,7 @@ fn vrl() -> Result<Contestant> {
     let mut vrl = Vrl::compile()?;
     Ok(each(
         "vrl",
-        "the general part of the mapping in VRL",
+        "the same mapping without extensions in VRL",
         move |event, out| vrl.map(event, out),
     ))
 }

@@ -95,7 +95,7 @@ fn write_corpus(events: u32, dir: &Path) -> Result<()> {
 
 fn train(component: &Path, counts: &Path) -> Result<()> {
     let name = component.to_str().context("the component's path is not UTF-8")?;
-    let mut component = contestants::Component::start(name)?;
+    let mut component = contestants::Component::start(name, "{}")?;
     for workload in corpus::simulated(TRAINING_EVENTS)? {
         for batch in workload.corpus.batches(128) {
             component.map(&batch, |_| ())?;

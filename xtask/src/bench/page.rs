@@ -26,7 +26,7 @@ pub(super) const SCALE: Section = Section {
 };
 
 /// Which ratios are told, and what is asked of them.
-const RATIOS: [Ratio; 8] = [
+const RATIOS: [Ratio; 9] = [
     Ratio {
         of: "native",
         to: "floor",
@@ -43,7 +43,12 @@ const RATIOS: [Ratio; 8] = [
         bar: Some(0.7),
     },
     Ratio {
-        of: "component",
+        of: "component-reference",
+        to: "native-reference",
+        bar: None,
+    },
+    Ratio {
+        of: "component-reference",
         to: "vrl",
         bar: Some(10.0),
     },
