@@ -105,7 +105,7 @@ pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Enough for the pages of several hours and tenants, and for 25,000 feeds that are polled; kilobytes.
-    connection.pragma_update(None, "cache_size", -8_192)?;
+    connection.pragma_update(None, "cache_size", -4_096)?;
     // Pages. The same page is changed by many commits before it is copied into the database.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, stream::BoxStream};
 use o365_core::{
     Clock, ComponentError, ComponentKey, EventBatch, EventStatus, RefusedEvents, StreamSink,
     backoff::{Backoff, Jitter},
@@ -51,29 +51,28 @@ impl StreamSink for FileSink {
         _refused: RefusedEvents,
     ) -> Result<(), ComponentError> {
         self.stats.set_limit(1);
-        let mut ready = input.ready_chunks(GROUP_BATCHES);
-        while let Some(batches) = ready.next().await {
-            let mut batches = batches.into_iter().peekable();
-            while batches.peek().is_some() {
-                let mut text = Pieces::default();
-                let mut group = Vec::new();
-                while text.len() < GROUP_BYTES
-                    && let Some(mut batch) = batches.next()
-                {
-                    let codec = &self.codec;
-                    batch
-                        .iter_mut()
-                        .for_each(|event| codec.lines(event, false, &mut text));
-                    group.push(batch);
+        let mut input = input.fuse();
+        while let Some(first) = input.next().await {
+            let mut text = Pieces::default();
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(mut batch) = next.take() {
+                batch
+                    .iter_mut()
+                    .for_each(|event| self.codec.lines(event, false, &mut text));
+                group.push(batch);
+                // What does not fit stays in the channel, which holds up those who send more.
+                if text.len() < GROUP_BYTES && group.len() < GROUP_BATCHES {
+                    next = input.next().now_or_never().flatten();
                 }
-                let written = self.write(text).await?;
-                let events: usize = group.iter().map(EventBatch::len).sum();
-                self.stats.sent.add(events as u64, written);
-                group
-                    .into_iter()
-                    .flatten()
-                    .for_each(|event| event.finish(EventStatus::Delivered));
             }
+            let written = self.write(text).await?;
+            let events: usize = group.iter().map(EventBatch::len).sum();
+            self.stats.sent.add(events as u64, written);
+            group
+                .into_iter()
+                .flatten()
+                .for_each(|event| event.finish(EventStatus::Delivered));
         }
         Ok(())
     }
