@@ -4,7 +4,7 @@
 //! nothing is copied. What has been read is passed on before the next read, so a line typed at a terminal does not wait
 //! for a hundred others.
 
-use std::{io::Read, sync::Arc, thread};
+use std::{collections::VecDeque, io::Read, sync::Arc, thread};
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
@@ -12,8 +12,12 @@ use o365_core::{ComponentError, EventBatch, EventMetadata, LogEvent, Origin, Sou
 use tokio::sync::mpsc;
 
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Room for a chunk and for the beginning of a line that came with the one before.
+const CAPACITY: usize = CHUNK_BYTES + 16 * 1024;
 const BATCH_EVENTS: usize = 128;
 const QUEUE: usize = 4;
+/// Chunks that are kept to be read into again: those whose lines fit between here and a sink.
+const USED_CHUNKS: usize = 48;
 /// Longer lines are no audit events; reading on would fill the memory.
 const MAX_LINE_BYTES: usize = 256 * 1024 * 1024;
 
@@ -70,7 +74,7 @@ pub(super) async fn send_lines(
 }
 
 fn read_all(mut reader: impl Read, sender: &mpsc::Sender<Lines>) {
-    let mut splitter = Splitter::default();
+    let mut splitter = Splitter::new();
     loop {
         let (lines, more) = match splitter.read(&mut reader) {
             Ok((lines, more)) => (lines, more),
@@ -95,16 +99,48 @@ fn read_all(mut reader: impl Read, sender: &mpsc::Sender<Lines>) {
     }
 }
 
-#[derive(Default)]
 struct Splitter {
     pending: BytesMut,
     /// Bytes of `pending` that are known to hold no line feed.
     scanned: usize,
+    /// Chunks that were read into, the oldest first. When all of its lines are dealt with, one is read into again: memory that
+    /// comes anew from the system for each chunk costs as much as reading it.
+    used: VecDeque<BytesMut>,
 }
 
 impl Splitter {
+    fn new() -> Self {
+        Self {
+            pending: BytesMut::with_capacity(CAPACITY),
+            scanned: 0,
+            used: VecDeque::new(),
+        }
+    }
+
+    /// Moves what is pending to where a chunk has room behind it. A long line grows in its place.
+    fn make_room(&mut self) {
+        let (length, spare) = (self.pending.len(), self.pending.capacity() - self.pending.len());
+        if spare >= CHUNK_BYTES || length >= CHUNK_BYTES {
+            return;
+        }
+        let needed = length + CHUNK_BYTES;
+        let oldest = self.used.front_mut();
+        let free = oldest.is_some_and(|oldest| oldest.try_reclaim(needed));
+        let oldest = self.used.pop_front_if(|_| free);
+        let mut chunk = oldest.unwrap_or_else(|| BytesMut::with_capacity(needed.max(CAPACITY)));
+        chunk.extend_from_slice(&self.pending);
+        let mut used = std::mem::replace(&mut self.pending, chunk);
+        used.clear();
+        if self.used.len() == USED_CHUNKS {
+            // Too small by now, or somebody keeps its lines.
+            self.used.pop_front();
+        }
+        self.used.push_back(used);
+    }
+
     /// Reads once; returns the lines that are complete now, without blank ones, and whether there may be more.
     fn read(&mut self, reader: &mut impl Read) -> Result<(Vec<Bytes>, bool), String> {
+        self.make_room();
         let start = self.pending.len();
         self.pending.resize(start + CHUNK_BYTES, 0);
         let count = loop {
@@ -148,6 +184,8 @@ fn push_line(lines: &mut Vec<Bytes>, line: &Bytes) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// Gives out a few bytes at a time, as a terminal or a pipe does.
@@ -163,7 +201,7 @@ mod tests {
     }
 
     fn lines(text: &str, step: usize) -> Vec<String> {
-        let (mut reader, mut splitter) = (Trickle(text.as_bytes().to_vec(), step), Splitter::default());
+        let (mut reader, mut splitter) = (Trickle(text.as_bytes().to_vec(), step), Splitter::new());
         let mut all = Vec::new();
         loop {
             let (lines, more) = splitter.read(&mut reader).unwrap();
@@ -188,6 +226,23 @@ mod tests {
         }
         assert!(lines("", 8).is_empty());
         assert!(lines("\n\n", 8).is_empty());
+    }
+
+    #[test]
+    fn a_chunk_is_read_into_again_when_all_its_lines_are_dealt_with() {
+        let line = format!("{{\"a\":\"{}\"}}\n", "x".repeat(1_000));
+        let mut reader = Trickle(line.repeat(2_000).into_bytes(), usize::MAX);
+        let (mut splitter, mut places, mut kept) = (Splitter::new(), BTreeSet::new(), Vec::new());
+        for read in 0..30 {
+            let (lines, more) = splitter.read(&mut reader).unwrap();
+            assert!(more && lines.iter().all(|read| read.as_ref() == line.trim_end().as_bytes()));
+            places.insert(lines[0].as_ptr() as usize / CAPACITY);
+            if read == 3 {
+                kept = lines;
+            }
+        }
+        assert!(places.len() < 15, "{places:?}");
+        assert!(kept.iter().all(|kept| kept.as_ref() == line.trim_end().as_bytes()));
     }
 
     #[test]
