@@ -11,7 +11,7 @@ use memchr::memchr;
 use o365_core::{ComponentError, EventBatch, EventMetadata, LogEvent, Origin, SourceContext};
 use tokio::sync::mpsc;
 
-const CHUNK_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 128 * 1024;
 /// Room for a chunk and for the beginning of a line that came with the one before.
 const CAPACITY: usize = CHUNK_BYTES + 16 * 1024;
 const BATCH_EVENTS: usize = 128;
@@ -84,12 +84,8 @@ fn read_all(mut reader: impl Read, sender: &mpsc::Sender<Lines>) {
                 return;
             }
         };
-        let mut lines = lines.into_iter().peekable();
-        while lines.peek().is_some() {
-            if sender
-                .blocking_send(Ok(lines.by_ref().take(BATCH_EVENTS).collect()))
-                .is_err()
-            {
+        for batch in batches(lines) {
+            if sender.blocking_send(Ok(batch)).is_err() {
                 return;
             }
         }
@@ -99,11 +95,21 @@ fn read_all(mut reader: impl Read, sender: &mpsc::Sender<Lines>) {
     }
 }
 
+/// Lines in batches of the same size. Workers take batches in turn, so if every other one was small, one worker would do it all.
+fn batches(lines: Vec<Bytes>) -> impl Iterator<Item = Vec<Bytes>> {
+    let size = lines.len().div_ceil(lines.len().div_ceil(BATCH_EVENTS).max(1));
+    let mut lines = lines.into_iter();
+    std::iter::from_fn(move || {
+        let batch: Vec<_> = lines.by_ref().take(size).collect();
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 struct Splitter {
     pending: BytesMut,
     /// Bytes of `pending` that are known to hold no line feed.
     scanned: usize,
-    /// Chunks that were read into, the oldest first. When all of its lines are dealt with, one is read into again: memory that
+    /// Chunks that were read into. When all of its lines are dealt with, one is read into again: memory that
     /// comes anew from the system for each chunk costs as much as reading it.
     used: VecDeque<BytesMut>,
 }
@@ -117,17 +123,27 @@ impl Splitter {
         }
     }
 
-    /// Moves what is pending to where a chunk has room behind it. A long line grows in its place.
-    fn make_room(&mut self) {
+    /// How much to read next. Where there is too little room behind what is pending, that moves to another chunk; a long line
+    /// grows in its place.
+    fn room(&mut self) -> usize {
         let (length, spare) = (self.pending.len(), self.pending.capacity() - self.pending.len());
-        if spare >= CHUNK_BYTES || length >= CHUNK_BYTES {
-            return;
+        if spare >= CHUNK_BYTES / 4 {
+            return spare.min(CHUNK_BYTES);
+        }
+        if length >= CHUNK_BYTES {
+            return CHUNK_BYTES;
         }
         let needed = length + CHUNK_BYTES;
-        let oldest = self.used.front_mut();
-        let free = oldest.is_some_and(|oldest| oldest.try_reclaim(needed));
-        let oldest = self.used.pop_front_if(|_| free);
-        let mut chunk = oldest.unwrap_or_else(|| BytesMut::with_capacity(needed.max(CAPACITY)));
+        // One that is still in use comes up again after the others.
+        let oldest = self.used.pop_front();
+        let free = oldest.and_then(|mut oldest| {
+            if oldest.try_reclaim(needed) {
+                return Some(oldest);
+            }
+            self.used.push_back(oldest);
+            None
+        });
+        let mut chunk = free.unwrap_or_else(|| BytesMut::with_capacity(needed.max(CAPACITY)));
         chunk.extend_from_slice(&self.pending);
         let mut used = std::mem::replace(&mut self.pending, chunk);
         used.clear();
@@ -136,13 +152,14 @@ impl Splitter {
             self.used.pop_front();
         }
         self.used.push_back(used);
+        CHUNK_BYTES
     }
 
     /// Reads once; returns the lines that are complete now, without blank ones, and whether there may be more.
     fn read(&mut self, reader: &mut impl Read) -> Result<(Vec<Bytes>, bool), String> {
-        self.make_room();
+        let room = self.room();
         let start = self.pending.len();
-        self.pending.resize(start + CHUNK_BYTES, 0);
+        self.pending.resize(start + room, 0);
         let count = loop {
             match reader.read(self.pending.get_mut(start..).unwrap_or_default()) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -231,18 +248,39 @@ mod tests {
     #[test]
     fn a_chunk_is_read_into_again_when_all_its_lines_are_dealt_with() {
         let line = format!("{{\"a\":\"{}\"}}\n", "x".repeat(1_000));
-        let mut reader = Trickle(line.repeat(2_000).into_bytes(), usize::MAX);
+        let mut reader = Trickle(line.repeat(60 * CAPACITY / line.len()).into_bytes(), usize::MAX);
         let (mut splitter, mut places, mut kept) = (Splitter::new(), BTreeSet::new(), Vec::new());
         for read in 0..30 {
             let (lines, more) = splitter.read(&mut reader).unwrap();
-            assert!(more && lines.iter().all(|read| read.as_ref() == line.trim_end().as_bytes()));
+            assert!(
+                more && lines
+                    .iter()
+                    .all(|read| read.as_ref() == line.trim_end().as_bytes())
+            );
             places.insert(lines[0].as_ptr() as usize / CAPACITY);
             if read == 3 {
                 kept = lines;
             }
         }
         assert!(places.len() < 15, "{places:?}");
-        assert!(kept.iter().all(|kept| kept.as_ref() == line.trim_end().as_bytes()));
+        assert!(
+            kept.iter()
+                .all(|kept| kept.as_ref() == line.trim_end().as_bytes())
+        );
+    }
+
+    #[test]
+    fn batches_are_of_the_same_size() {
+        let sizes = |lines: usize| -> Vec<_> {
+            batches(vec![Bytes::from_static(b"{}"); lines])
+                .map(|batch| batch.len())
+                .collect()
+        };
+        assert_eq!(sizes(0), [0; 0]);
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(128), [128]);
+        assert_eq!(sizes(163), [82, 81]);
+        assert_eq!(sizes(300), [100, 100, 100]);
     }
 
     #[test]
