@@ -144,6 +144,11 @@ impl<'a> Document<'a> {
         if self.profile.aborts_on_error {
             return self.fault(&format!("moving {from}: field [{to}] already exists"));
         }
+        if self.src.at(from).is_none_or(Value::is_void) {
+            // An empty field is worth less than the value that is there.
+            self.src.remove_at(from);
+            return Ok(());
+        }
         let differs = self
             .ecs
             .at(to)

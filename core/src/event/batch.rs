@@ -12,6 +12,9 @@ const MAX_SPANS: usize = 32;
 pub struct EventBatch(Vec<LogEvent>);
 
 impl EventBatch {
+    /// Events that a source sends together. Larger batches are not mapped faster.
+    pub const MOST_EVENTS: usize = 128;
+
     /// An empty batch.
     pub fn new() -> Self {
         Self::default()
@@ -20,6 +23,12 @@ impl EventBatch {
     /// An empty batch with room for `events`.
     pub fn with_capacity(events: usize) -> Self {
         Self(Vec::with_capacity(events))
+    }
+
+    /// How many events each batch of so many gets, when none has more than [`MOST_EVENTS`](Self::MOST_EVENTS). Workers take batches in
+    /// turn: if every other batch was small, one of two workers would do nearly everything.
+    pub fn share(events: usize) -> usize {
+        events.div_ceil(events.div_ceil(Self::MOST_EVENTS).max(1))
     }
 
     /// Appends an event.
@@ -130,6 +139,12 @@ mod tests {
 
     use super::*;
     use crate::{BatchNotifier, EventMetadata};
+
+    #[test]
+    fn what_goes_into_several_batches_is_shared_evenly() {
+        let shares = [0, 1, 128, 129, 200, 256, 300].map(EventBatch::share);
+        assert_eq!(shares, [0, 1, 128, 65, 100, 128, 100]);
+    }
 
     /// Gives every span a number, and does nothing else.
     struct Numbers(std::sync::atomic::AtomicU64);

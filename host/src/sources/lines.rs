@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 const CHUNK_BYTES: usize = 128 * 1024;
 /// Room for a chunk and for the beginning of a line that came with the one before.
 const CAPACITY: usize = CHUNK_BYTES + 16 * 1024;
-const BATCH_EVENTS: usize = 128;
 const QUEUE: usize = 4;
 /// Chunks that are kept to be read into again: those whose lines fit between here and a sink.
 const USED_CHUNKS: usize = 48;
@@ -95,12 +94,12 @@ fn read_all(mut reader: impl Read, sender: &mpsc::Sender<Lines>) {
     }
 }
 
-/// Lines in batches of the same size. Workers take batches in turn, so if every other one was small, one worker would do it all.
+/// Lines in batches of the same size.
 fn batches(lines: Vec<Bytes>) -> impl Iterator<Item = Vec<Bytes>> {
-    let size = lines.len().div_ceil(lines.len().div_ceil(BATCH_EVENTS).max(1));
+    let share = EventBatch::share(lines.len());
     let mut lines = lines.into_iter();
     std::iter::from_fn(move || {
-        let batch: Vec<_> = lines.by_ref().take(size).collect();
+        let batch: Vec<_> = lines.by_ref().take(share).collect();
         (!batch.is_empty()).then_some(batch)
     })
 }
@@ -270,17 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_of_the_same_size() {
-        let sizes = |lines: usize| -> Vec<_> {
-            batches(vec![Bytes::from_static(b"{}"); lines])
-                .map(|batch| batch.len())
-                .collect()
-        };
-        assert_eq!(sizes(0), [0; 0]);
-        assert_eq!(sizes(1), [1]);
-        assert_eq!(sizes(128), [128]);
-        assert_eq!(sizes(163), [82, 81]);
-        assert_eq!(sizes(300), [100, 100, 100]);
+    fn every_line_is_in_a_batch() {
+        for (lines, expect) in [(0, vec![]), (1, vec![1]), (163, vec![82, 81])] {
+            let batches = batches(vec![Bytes::from_static(b"{}"); lines]);
+            assert_eq!(batches.map(|batch| batch.len()).collect::<Vec<_>>(), expect);
+        }
     }
 
     #[test]

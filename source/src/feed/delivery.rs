@@ -27,8 +27,7 @@ use crate::{
     telemetry, trace,
 };
 
-/// Events in a batch, and their bytes.
-const BATCH_EVENTS: usize = 128;
+/// Bytes of the events in a batch.
 const BATCH_BYTES: usize = 256 * 1024;
 /// Waits of one blob.
 pub(super) const BLOB: Backoff = Backoff::secs(1, 900);
@@ -266,10 +265,11 @@ impl Sending<'_> {
         let Some(out) = &self.out else {
             return Ok(false);
         };
+        let share = EventBatch::share(events.len());
         let mut batch = EventBatch::new();
         let mut bytes = 0;
         for (index, event) in events {
-            if batch.len() >= BATCH_EVENTS || (!batch.is_empty() && bytes + event.len() > BATCH_BYTES) {
+            if batch.len() >= share || (!batch.is_empty() && bytes + event.len() > BATCH_BYTES) {
                 self.sent += send_batch(self.feed, out, batch.take()).await?;
                 bytes = 0;
             }

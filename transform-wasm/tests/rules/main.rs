@@ -345,6 +345,23 @@ fn a_later_source_replaces_an_earlier_one_and_nothing_is_lost() {
     );
 }
 
+/// The reference would fail there.
+#[test]
+fn what_is_empty_replaces_nothing() {
+    for empty in [json!(null), json!("")] {
+        check(
+            NEW,
+            json!({ "RecordType": 6, "FileExtension": "old", "SourceFileExtension": empty }),
+            json!({ "/file/extension": "old", "/o365/ext/overwritten": null, "/error": null }),
+        );
+        check(
+            NEW,
+            json!({ "RecordType": 2, "Application": "app", "ClientProcessName": empty }),
+            json!({ "/process/name": "app", "/o365/ext/overwritten": null, "/error": null }),
+        );
+    }
+}
+
 #[test]
 fn the_dataset_is_written_by_the_extensions() {
     let event =

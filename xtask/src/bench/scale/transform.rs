@@ -13,7 +13,7 @@ use crate::workspace;
 
 const ROUNDS: usize = 5;
 /// Bytes that are mapped in each round: some seconds' work.
-const BYTES: usize = 300 << 20;
+const BYTES: usize = 1 << 30;
 
 pub(super) fn measure(bench: &Bench) -> Result<String> {
     let dir = bench.folder("transform")?;
