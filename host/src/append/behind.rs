@@ -2,8 +2,7 @@
 //!
 //! Left alone, the system fills all free memory with a file that grows: everything else that it remembers for other programs goes
 //! away for it, in a container it counts as memory of this program, and each page is taken from memory that nobody has used for long.
-//! With a system in a virtual machine, which has to ask for such memory outside, that cost more than twice as much as to write
-//! into pages that were in use a moment ago (`docs/benchmarks.md`).
+//! A system in a virtual machine has to ask for such memory outside, which costs more than the write itself (`docs/benchmarks.md`).
 
 use std::{fs::File, ops::Range};
 
@@ -37,9 +36,14 @@ impl Behind {
         }
     }
 
-    /// What has to be forgotten now. Each part comes twice: what was not on disk at the first time is brought there, and goes
-    /// the second time.
+    /// What has to be forgotten now. Unless much is written at once, each part comes several times: what is not on disk yet is only
+    /// brought there, and goes at another time.
     fn due(&mut self, end: u64) -> Option<Range<u64>> {
+        if end < self.forgotten {
+            // Somebody has cut it.
+            self.begin = self.begin.min(end);
+            self.forgotten = end;
+        }
         let to = end.saturating_sub(KEPT);
         if to < self.forgotten.saturating_add(STEP) {
             return None;
@@ -74,9 +78,14 @@ mod tests {
         assert_eq!(behind.due(mib(139)), None, "too little");
         assert_eq!(behind.due(mib(140)), Some(mib(100)..mib(108)));
         assert_eq!(behind.due(mib(140)), None);
-        assert_eq!(behind.due(mib(148)), Some(mib(100)..mib(116)), "once more");
+        assert_eq!(
+            behind.due(mib(148)),
+            Some(mib(100)..mib(116)),
+            "the first part once more"
+        );
         assert_eq!(behind.due(mib(200)), Some(mib(100)..mib(168)));
         assert_eq!(behind.due(mib(208)), Some(mib(136)..mib(176)));
         assert_eq!(behind.due(mib(50)), None, "somebody has cut it");
+        assert_eq!(behind.due(mib(90)), Some(mib(50)..mib(58)));
     }
 }

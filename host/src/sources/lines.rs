@@ -4,19 +4,19 @@
 //! nothing is copied. What has been read is passed on before the next read, so a line typed at a terminal does not wait
 //! for a hundred others.
 
-use std::{collections::VecDeque, io::Read, sync::Arc, thread};
+use std::{io::Read, sync::Arc, thread};
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 use o365_core::{ComponentError, EventBatch, EventMetadata, LogEvent, Origin, SourceContext};
 use tokio::sync::mpsc;
 
+use super::chunks::Chunks;
+
 const CHUNK_BYTES: usize = 128 * 1024;
-/// Room for a chunk and for the beginning of a line that came with the one before.
-const CAPACITY: usize = CHUNK_BYTES + 16 * 1024;
+/// Less is not worth a read.
+const LEAST_READ: usize = 16 * 1024;
 const QUEUE: usize = 4;
-/// Chunks that are kept to be read into again: those whose lines fit between here and a sink.
-const USED_CHUNKS: usize = 48;
 /// Longer lines are no audit events; reading on would fill the memory.
 const MAX_LINE_BYTES: usize = 256 * 1024 * 1024;
 
@@ -108,50 +108,42 @@ struct Splitter {
     pending: BytesMut,
     /// Bytes of `pending` that are known to hold no line feed.
     scanned: usize,
-    /// Chunks that were read into. When all of its lines are dealt with, one is read into again: memory that
-    /// comes anew from the system for each chunk costs as much as reading it.
-    used: VecDeque<BytesMut>,
+    /// Whether `pending` has grown for a long line.
+    grown: bool,
+    chunks: Chunks,
 }
 
 impl Splitter {
     fn new() -> Self {
+        let mut chunks = Chunks::of(CHUNK_BYTES + LEAST_READ);
         Self {
-            pending: BytesMut::with_capacity(CAPACITY),
+            pending: chunks.take(0),
             scanned: 0,
-            used: VecDeque::new(),
+            grown: false,
+            chunks,
         }
     }
 
     /// How much to read next. Where there is too little room behind what is pending, that moves to another chunk; a long line
     /// grows in its place.
     fn room(&mut self) -> usize {
-        let (length, spare) = (self.pending.len(), self.pending.capacity() - self.pending.len());
-        if spare >= CHUNK_BYTES / 4 {
-            return spare.min(CHUNK_BYTES);
+        let length = self.pending.len();
+        let spare = |pending: &BytesMut| (pending.capacity() - pending.len()).min(CHUNK_BYTES);
+        if spare(&self.pending) >= LEAST_READ {
+            return spare(&self.pending);
         }
         if length >= CHUNK_BYTES {
+            self.grown = true;
             return CHUNK_BYTES;
         }
-        let needed = length + CHUNK_BYTES;
-        // One that is still in use comes up again after the others.
-        let oldest = self.used.pop_front();
-        let free = oldest.and_then(|mut oldest| {
-            if oldest.try_reclaim(needed) {
-                return Some(oldest);
-            }
-            self.used.push_back(oldest);
-            None
-        });
-        let mut chunk = free.unwrap_or_else(|| BytesMut::with_capacity(needed.max(CAPACITY)));
+        let mut chunk = self.chunks.take(length + LEAST_READ);
         chunk.extend_from_slice(&self.pending);
-        let mut used = std::mem::replace(&mut self.pending, chunk);
-        used.clear();
-        if self.used.len() == USED_CHUNKS {
-            // Too small by now, or somebody keeps its lines.
-            self.used.pop_front();
+        let used = std::mem::replace(&mut self.pending, chunk);
+        // One that has grown is too large to be kept for what comes.
+        if !std::mem::take(&mut self.grown) {
+            self.chunks.give_back(used);
         }
-        self.used.push_back(used);
-        CHUNK_BYTES
+        spare(&self.pending)
     }
 
     /// Reads once; returns the lines that are complete now, without blank ones, and whether there may be more.
@@ -200,8 +192,6 @@ fn push_line(lines: &mut Vec<Bytes>, line: &Bytes) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     /// Gives out a few bytes at a time, as a terminal or a pipe does.
@@ -244,28 +234,40 @@ mod tests {
         assert!(lines("\n\n", 8).is_empty());
     }
 
+    /// While lines of all chunks are held, among them long ones.
     #[test]
-    fn a_chunk_is_read_into_again_when_all_its_lines_are_dealt_with() {
-        let line = format!("{{\"a\":\"{}\"}}\n", "x".repeat(1_000));
-        let mut reader = Trickle(line.repeat(60 * CAPACITY / line.len()).into_bytes(), usize::MAX);
-        let (mut splitter, mut places, mut kept) = (Splitter::new(), BTreeSet::new(), Vec::new());
-        for read in 0..30 {
-            let (lines, more) = splitter.read(&mut reader).unwrap();
-            assert!(
-                more && lines
-                    .iter()
-                    .all(|read| read.as_ref() == line.trim_end().as_bytes())
-            );
-            places.insert(lines[0].as_ptr() as usize / CAPACITY);
-            if read == 3 {
-                kept = lines;
+    fn what_was_read_stays_what_it_was() {
+        let line = |number: usize| format!("{{\"n\":{number},\"a\":\"{}\"}}", "x".repeat(number * 7 % 3_000));
+        let long = |number: usize| if number % 50 == 49 { 300_000 } else { 1 };
+        let text: String = (0..400)
+            .map(|number| format!("{}{}\n", line(number), " ".repeat(long(number))))
+            .collect();
+        for step in [5_000, usize::MAX] {
+            let (mut reader, mut splitter) = (Trickle(text.clone().into_bytes(), step), Splitter::new());
+            let mut held = Vec::new();
+            while {
+                let (lines, more) = splitter.read(&mut reader).unwrap();
+                held.extend(lines);
+                more
+            } {}
+            assert_eq!(held.len(), 400);
+            for (number, held) in held.iter().enumerate() {
+                assert_eq!(held.as_ref(), line(number).as_bytes());
             }
         }
-        assert!(places.len() < 15, "{places:?}");
-        assert!(
-            kept.iter()
-                .all(|kept| kept.as_ref() == line.trim_end().as_bytes())
+    }
+
+    #[test]
+    fn a_chunk_that_grew_for_a_long_line_is_not_kept() {
+        let text = format!(
+            "{}\n{}",
+            "x".repeat(20 * CHUNK_BYTES),
+            "y\n".repeat(20 * CHUNK_BYTES)
         );
+        let (mut reader, mut splitter) = (Trickle(text.into_bytes(), usize::MAX), Splitter::new());
+        while splitter.read(&mut reader).unwrap().1 {}
+        let capacity = splitter.pending.capacity();
+        assert!(!splitter.grown && capacity <= 2 * CHUNK_BYTES, "{capacity}");
     }
 
     #[test]

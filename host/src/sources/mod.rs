@@ -1,5 +1,6 @@
 //! Sources for replays and tools: lines of JSON from standard input or from files.
 
+mod chunks;
 mod file;
 mod lines;
 mod stdin;

@@ -265,7 +265,9 @@ impl Sending<'_> {
         let Some(out) = &self.out else {
             return Ok(false);
         };
-        let share = EventBatch::share(events.len());
+        let all_bytes: usize = events.iter().map(|(_, event)| event.len()).sum();
+        let batches = all_bytes.div_ceil(BATCH_BYTES).max(1);
+        let share = EventBatch::share(events.len()).min(events.len().div_ceil(batches));
         let mut batch = EventBatch::new();
         let mut bytes = 0;
         for (index, event) in events {

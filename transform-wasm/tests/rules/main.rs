@@ -348,7 +348,7 @@ fn a_later_source_replaces_an_earlier_one_and_nothing_is_lost() {
 /// The reference would fail there.
 #[test]
 fn what_is_empty_replaces_nothing() {
-    for empty in [json!(null), json!("")] {
+    for empty in [json!(null), json!(""), json!([])] {
         check(
             NEW,
             json!({ "RecordType": 6, "FileExtension": "old", "SourceFileExtension": empty }),

@@ -89,6 +89,35 @@ async fn a_file_that_cannot_be_opened_is_an_error_with_its_name() {
     assert!(error.contains(dir.path().to_str().unwrap()), "{error}");
 }
 
+#[tokio::test]
+async fn what_is_ready_is_written_together_within_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    // Batches, bytes of the only event of each, writes: 64 batches, or what is more than 1 MiB.
+    for (batches, bytes, writes) in [(1, 10, 1), (64, 10, 1), (130, 10, 3), (8, 400_000, 3)] {
+        let path = dir.path().join(format!("{batches}-{bytes}.ndjson"));
+        let stats = Arc::new(SinkStats::default());
+        let context = ComponentContext {
+            services: Services::default().with(Arc::clone(&stats)),
+            ..context()
+        };
+        let sink = options(&path, &json!({})).build(&context).await.unwrap();
+        let filler = "x".repeat(bytes);
+        let line = |number: usize| format!("{{\"n\":{number},\"x\":\"{filler}\"}}");
+        let (ready, states): (Vec<_>, Vec<_>) = (0..batches)
+            .map(|number| tracked_batch(vec![line(number).into()]))
+            .unzip();
+        sink.run(stream::iter(ready).boxed(), Refused::default().events())
+            .await
+            .unwrap();
+        assert_eq!(stats.requests(), writes, "{batches} batches of {bytes} bytes");
+        for state in states {
+            assert_eq!(state.status().await, EventStatus::Delivered);
+        }
+        let expected: String = (0..batches).map(|number| line(number) + "\n").collect();
+        assert_eq!(read(&path), expected);
+    }
+}
+
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
