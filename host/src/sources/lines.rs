@@ -115,7 +115,8 @@ struct Splitter {
 
 impl Splitter {
     fn new() -> Self {
-        let mut chunks = Chunks::of(CHUNK_BYTES + LEAST_READ);
+        // What is left of a chunk after a whole read is not worth another one: batches would be large and small in turn.
+        let mut chunks = Chunks::of(CHUNK_BYTES + LEAST_READ / 2);
         Self {
             pending: chunks.take(0),
             scanned: 0,
