@@ -144,22 +144,18 @@ impl<'a> Document<'a> {
         if self.profile.aborts_on_error {
             return self.fault(&format!("moving {from}: field [{to}] already exists"));
         }
-        if self.src.at(from).is_none_or(Value::is_void) {
-            // An empty field is worth less than the value that is there.
-            self.src.remove_at(from);
+        // An empty field is worth less than the value that is there.
+        let Some(value) = self.src.remove_at(from).filter(|value| !value.is_void()) else {
             return Ok(());
-        }
+        };
         let differs = self
             .ecs
             .at(to)
-            .is_some_and(|existing| !existing.is_null() && Some(existing) != self.src.at(from));
+            .is_some_and(|existing| !existing.is_null() && *existing != value);
         if differs {
             self.keep_overwritten(to);
         }
-        match self.src.remove_at(from) {
-            Some(value) => self.set(to, value),
-            None => Ok(()),
-        }
+        self.set(to, value)
     }
 
     /// Keeps what the next write to a field is about to replace.

@@ -25,10 +25,11 @@ impl EventBatch {
         Self(Vec::with_capacity(events))
     }
 
-    /// How many events each batch of so many gets, when none has more than [`MOST_EVENTS`](Self::MOST_EVENTS). Workers take batches in
-    /// turn: if every other batch was small, one of two workers would do nearly everything.
-    pub fn share(events: usize) -> usize {
-        events.div_ceil(events.div_ceil(Self::MOST_EVENTS).max(1))
+    /// How many events each batch gets when so many go into at least so many batches, and none has more than
+    /// [`MOST_EVENTS`](Self::MOST_EVENTS). Workers take batches in turn: if every other batch was small, one of two workers would
+    /// do nearly everything.
+    pub fn share(events: usize, batches: usize) -> usize {
+        events.div_ceil(events.div_ceil(Self::MOST_EVENTS).max(batches).max(1))
     }
 
     /// Appends an event.
@@ -142,8 +143,10 @@ mod tests {
 
     #[test]
     fn what_goes_into_several_batches_is_shared_evenly() {
-        let shares = [0, 1, 128, 129, 200, 256, 300].map(EventBatch::share);
+        let shares = [0, 1, 128, 129, 200, 256, 300].map(|events| EventBatch::share(events, 1));
         assert_eq!(shares, [0, 1, 128, 65, 100, 128, 100]);
+        let shares = [0, 1, 2, 3, 10].map(|batches| EventBatch::share(200, batches));
+        assert_eq!(shares, [100, 100, 100, 67, 20]);
     }
 
     /// Gives every span a number, and does nothing else.

@@ -26,17 +26,11 @@ impl Chunks {
         }
     }
 
-    /// An empty chunk with room for so much, and for its usual size.
+    /// An empty chunk with room for so much at least: the oldest one that is free, or a new one of the usual size.
     pub(super) fn take(&mut self, room: usize) -> BytesMut {
-        for _ in 0..self.used.len() {
-            if let Some(mut oldest) = self.used.pop_front() {
-                if oldest.try_reclaim(room) {
-                    return oldest;
-                }
-                self.used.push_back(oldest);
-            }
-        }
-        BytesMut::with_capacity(room.max(self.size))
+        let free = self.used.iter_mut().position(|chunk| chunk.try_reclaim(room));
+        free.and_then(|at| self.used.remove(at))
+            .unwrap_or_else(|| BytesMut::with_capacity(room.max(self.size)))
     }
 
     /// For when its slices are gone.

@@ -96,7 +96,7 @@ fn read_all(mut reader: impl Read, sender: &mpsc::Sender<Lines>) {
 
 /// Lines in batches of the same size.
 fn batches(lines: Vec<Bytes>) -> impl Iterator<Item = Vec<Bytes>> {
-    let share = EventBatch::share(lines.len());
+    let share = EventBatch::share(lines.len(), 1);
     let mut lines = lines.into_iter();
     std::iter::from_fn(move || {
         let batch: Vec<_> = lines.by_ref().take(share).collect();

@@ -266,8 +266,7 @@ impl Sending<'_> {
             return Ok(false);
         };
         let all_bytes: usize = events.iter().map(|(_, event)| event.len()).sum();
-        let batches = all_bytes.div_ceil(BATCH_BYTES).max(1);
-        let share = EventBatch::share(events.len()).min(events.len().div_ceil(batches));
+        let share = EventBatch::share(events.len(), all_bytes.div_ceil(BATCH_BYTES));
         let mut batch = EventBatch::new();
         let mut bytes = 0;
         for (index, event) in events {
