@@ -130,16 +130,20 @@ fn not_in_ledger(ledger: &Path, mut ids: Vec<String>) -> Vec<String> {
         std::fs::copy(wal, target.with_extension("sqlite-wal")).unwrap();
     }
     let connection = Connection::open(&target).unwrap();
-    // Behind the hour that a key begins with.
-    let Ok(mut statement) = connection.prepare("SELECT substr(key, 5) FROM events") else {
+    let Ok(mut statement) = connection.prepare("SELECT ids FROM runs") else {
         // Killed before it had made its tables.
         return ids;
     };
-    let known: HashSet<Vec<u8>> = statement
+    let rows: Vec<Vec<u8>> = statement
         .query_map([], |row| row.get(0))
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
+    // All of them GUIDs, behind two bytes of time and one that says so.
+    let known: HashSet<&[u8]> = rows
+        .iter()
+        .flat_map(|row| row.chunks_exact(19).map(|event| &event[3..]))
+        .collect();
     ids.retain(|id| {
         let digits: String = id.chars().filter(|char| *char != '-').collect();
         let key = u128::from_str_radix(&digits, 16).unwrap().to_be_bytes();

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     EventKey, Ledger, LedgerError, count,
     counters::{Before, Late, assumed_expiration},
-    instant, listed, millis,
+    instant, listed, millis, runs,
 };
 use crate::{
     plan::{Gap, Progress},
@@ -264,18 +264,8 @@ impl Ledger {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.call(move |connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT 1 FROM events WHERE tenant = ?1 AND key = ?2")?;
-            let mut is_there = |key: &[u8]| statement.exists(params![tenant, key]);
-            let has_old_keys = connection
-                .prepare_cached("SELECT 1 FROM old_keys WHERE until IS NOT NULL")?
-                .exists([])?;
-            keys.iter()
-                .map(|key| Ok(is_there(key.as_bytes())? || (has_old_keys && is_there(key.without_hour())?)))
-                .collect()
-        })
-        .await
+        self.call(move |connection| runs::known(connection, tenant, &keys))
+            .await
     }
 
     /// A blob's events have all been taken: their ids and the blob's state, in one transaction.
@@ -295,11 +285,7 @@ impl Ledger {
         let events = i64::try_from(events).unwrap_or(i64::MAX);
         let duplicates = i64::try_from(duplicates).unwrap_or(i64::MAX);
         self.call(move |connection| {
-            let mut insert =
-                connection.prepare_cached("INSERT OR IGNORE INTO events (tenant, key, seen) VALUES (?1, ?2, ?3)")?;
-            for key in &keys {
-                insert.execute(params![tenant, key.as_bytes(), millis(now)])?;
-            }
+            runs::remember(connection, tenant, &keys, millis(now))?;
             connection
                 .prepare_cached(
                     "UPDATE blobs SET state = 'done', uri = NULL, kept = NULL, finished = ?3, event_count = ?4,
@@ -450,19 +436,11 @@ impl Ledger {
         .await
     }
 
-    /// Forgets what cannot come again, and event ids that are older than `keep_events`. Returns how many rows are gone.
-    pub(crate) async fn evict(
-        &self,
-        now: DateTime<Utc>,
-        keep_events: TimeDelta,
-    ) -> Result<usize, LedgerError> {
+    /// Forgets what cannot come again, and events that were delivered longer ago than `keep_events`. Returns how many events and blobs that
+    /// were.
+    pub(crate) async fn evict(&self, now: DateTime<Utc>, keep_events: TimeDelta) -> Result<u64, LedgerError> {
         self.call(move |connection| {
-            let events =
-                connection.execute("DELETE FROM events WHERE seen < ?1", [millis(now - keep_events)])?;
-            connection.execute(
-                "UPDATE old_keys SET until = NULL WHERE until < ?1",
-                [millis(now - keep_events)],
-            )?;
+            let events = runs::forget(connection, millis(now - keep_events))?;
             let done = connection.execute(
                 "DELETE FROM blobs WHERE state = 'done' AND created < ?1",
                 [millis(now - KEEP_DONE)],
@@ -471,7 +449,7 @@ impl Ledger {
                 "DELETE FROM blobs WHERE state IN ('expired', 'quarantined') AND created < ?1",
                 [millis(now - KEEP_LOST)],
             )?;
-            Ok(events + done + lost)
+            Ok(events + (done + lost) as u64)
         })
         .await
     }

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, named_params};
 
-use super::{LedgerError, schema, writer};
+use super::{LedgerError, runs, schema, writer};
 use crate::ledger::FeedFilter;
 
 /// A running source looks so often whether somebody else has changed its ledger.
@@ -131,7 +131,7 @@ fn reset(connection: &mut Connection, filter: &FeedFilter, events: bool) -> rusq
             [feed],
         )?;
         if events {
-            forgotten.events += transaction.execute("DELETE FROM events WHERE tenant = ?1", [tenant])? as u64;
+            forgotten.events += runs::forget_tenant(&transaction, tenant)?;
         }
     }
     transaction.commit()?;

@@ -13,6 +13,7 @@ mod event_key;
 mod health;
 mod listed;
 mod read;
+mod runs;
 mod schema;
 mod verdict;
 mod writer;

@@ -56,7 +56,7 @@ struct Model {
     now: i64,
     cursor: Option<i64>,
     blobs: BTreeMap<String, Known>,
-    /// When each delivered event was first seen.
+    /// When each delivered event was last seen.
     events: BTreeMap<u8, i64>,
 }
 
@@ -179,7 +179,7 @@ async fn run(actions: Vec<Action>) -> Result<(), TestCaseError> {
                 let keys: Vec<_> = events.iter().map(|number| event(*number)).collect();
                 let count = events.len() as u64;
                 for number in events {
-                    model.events.entry(number).or_insert(model.now);
+                    model.events.insert(number, model.now);
                 }
                 fixture
                     .ledger

@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OpenFlags, Row, named_params};
 
-use super::{LedgerError, count, instant, millis, schema};
+use super::{LedgerError, count, instant, millis, runs, schema};
 
 /// What has become of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -382,11 +382,7 @@ impl LedgerReader {
 
     /// Ids of delivered events that are still remembered, seen at or after `since`.
     pub fn remembered_events(&self, since: DateTime<Utc>) -> Result<u64, LedgerError> {
-        Ok(self.connection.query_row(
-            "SELECT count(*) FROM events WHERE seen >= ?1",
-            [millis(since)],
-            |row| count(row, 0),
-        )?)
+        Ok(runs::remembered(&self.connection, millis(since))?)
     }
 }
 

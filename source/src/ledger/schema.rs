@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 use super::LedgerError;
 
 /// Format of the file. A change of the tables appends a step to [`STEPS`].
-const NEWEST: u32 = 3;
+const NEWEST: u32 = 4;
 
 /// What makes each format of the one before.
 const STEPS: [&str; NEWEST as usize] = [
@@ -92,11 +92,27 @@ UPDATE feeds SET
 CREATE TABLE old_keys (until INTEGER) STRICT;
 INSERT INTO old_keys SELECT max(seen) FROM events;
 ",
+    r"
+-- Events of about the same time in one row. `events` holds what was kept before, until `old_keys` says.
+UPDATE old_keys SET until = (SELECT max(seen) FROM events);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    tenant INTEGER NOT NULL REFERENCES tenants (id),
+    -- Seconds since 1970.
+    first_second INTEGER NOT NULL,
+    last_second INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    ids BLOB NOT NULL
+) STRICT;
+CREATE INDEX runs_time ON runs (tenant, first_second, last_second);
+CREATE INDEX runs_seen ON runs (seen);
+",
 ];
 
-/// What the first steps make, for tests of those behind them.
+/// What the steps before the newest make, for its tests and those of others.
 #[cfg(test)]
-pub(super) const FIRST: [&str; 2] = [STEPS[0], STEPS[1]];
+pub(super) const FIRST: [&str; 3] = [STEPS[0], STEPS[1], STEPS[2]];
 
 /// Settings of every writing connection.
 pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
@@ -104,7 +120,7 @@ pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Enough for the pages of several hours and tenants, and for 25,000 feeds that are polled; kilobytes.
+    // Enough for the indexes of many tenants and for 25,000 feeds that are polled; kilobytes.
     connection.pragma_update(None, "cache_size", -4_096)?;
     // Pages. The same page is changed by many commits before it is copied into the database.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
