@@ -57,6 +57,7 @@ fn of_services(doc: &mut Document<'_>) -> Step {
 }
 
 /// When the document is complete.
+#[inline(never)]
 pub(crate) fn at_the_end(doc: &mut Document<'_>) {
     if !doc.options.extensions {
         return;

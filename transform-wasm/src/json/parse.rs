@@ -42,6 +42,7 @@ pub(crate) struct Event<'a> {
 }
 
 /// Parses an event, which must be one JSON object.
+#[inline(never)]
 pub(crate) fn parse_event<'a>(
     text: &'a str,
     inner_key: &Key<'static>,
@@ -133,12 +134,12 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Notes that there is a quote or a backslash here.
+    /// Notes that there are quotes or backslashes at these places.
     #[inline]
-    fn mark(&mut self, at: usize) {
+    fn mark<const N: usize>(&mut self, places: [usize; N]) {
         if let Some(marks) = &mut self.marks {
             #[expect(clippy::cast_possible_truncation, reason = "checked before there were marks")]
-            marks.push(at as u32);
+            marks.extend_from_slice_copy(&places.map(|place| place as u32));
         }
     }
 
@@ -151,9 +152,17 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Most values are texts, and those take no call.
+    #[inline(always)]
     fn value(&mut self, depth: usize) -> Parsed<Value<'a>> {
+        if self.peek() == Some(b'"') {
+            return self.string().map(Value::Text);
+        }
+        self.other_than_text(depth)
+    }
+
+    fn other_than_text(&mut self, depth: usize) -> Parsed<Value<'a>> {
         match self.peek() {
-            Some(b'"') => self.string().map(Value::Text),
             Some(b'{') => self.object(depth).map(Value::Object),
             Some(b'[') => self.list(depth),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -286,41 +295,53 @@ impl<'a> Parser<'a> {
         Ok(Value::Number(&self.text[start..self.at]))
     }
 
+    /// A string that begins here.
     #[inline(always)]
     fn string(&mut self) -> Parsed<Text<'a>> {
-        self.mark(self.at);
-        self.at += 1;
-        let start = self.at;
-        let (mut escaped, mut lone) = (false, false);
+        let open = self.at;
+        let start = open + 1;
+        let end = start + first_special(&self.bytes[start..]);
+        if self.bytes.get(end) != Some(&b'"') {
+            return self.unusual_string(end);
+        }
+        self.mark([open, end]);
+        self.at = end + 1;
+        Ok(Text::from_wire(&self.text[start..end], false))
+    }
+
+    /// One that has more in it than plain text, from `at` on.
+    #[inline(never)]
+    fn unusual_string(&mut self, at: usize) -> Parsed<Text<'a>> {
+        let start = self.at + 1;
+        self.mark([self.at]);
+        self.at = at;
+        let mut lone = false;
         loop {
             self.at += first_special(&self.bytes[self.at..]);
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    lone |= !self.escape()?;
-                }
+                Some(b'\\') => lone |= !self.escape()?,
                 Some(_) => return Err(self.error("a control character inside a string")),
                 None => return Err(self.error("the text ends inside a string")),
             }
         }
         let wire = &self.text[start..self.at];
-        self.mark(self.at);
+        self.mark([self.at]);
         self.at += 1;
         let wire = if lone {
             self.bump.alloc_str(&mend_surrogates(wire))
         } else {
             wire
         };
-        Ok(Text::from_wire(wire, escaped))
+        Ok(Text::from_wire(wire, true))
     }
 
     /// Steps over one escape. False if it is half of a surrogate pair.
     fn escape(&mut self) -> Parsed<bool> {
-        self.mark(self.at);
+        self.mark([self.at]);
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\') => {
-                self.mark(self.at + 1);
+                self.mark([self.at + 1]);
                 self.at += 2;
                 Ok(true)
             }
@@ -335,7 +356,7 @@ impl<'a> Parser<'a> {
                 if (0xd800..0xdc00).contains(&unit) {
                     let low = hex_unit(&self.bytes[self.at..]);
                     if low.is_some_and(|low| (0xdc00..0xe000).contains(&low)) {
-                        self.mark(self.at);
+                        self.mark([self.at]);
                         self.at += 6;
                         return Ok(true);
                     }

@@ -14,6 +14,7 @@ impl Value<'_> {
 
 impl Object<'_> {
     /// Appends the object; `size` is a guess at its bytes. If `filled`, without what [`prune`](Object::prune) would remove.
+    #[inline(never)]
     pub(crate) fn write(&self, out: &mut Vec<u8>, filled: bool, size: usize) {
         let mut writer = Writer::new(out, filled, size);
         if !writer.object(self) {
@@ -80,7 +81,7 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// False if there was nothing to write.
+    /// A value of its own, or a member of a list. False if there was nothing to write.
     fn value(&mut self, value: &Value<'_>) -> bool {
         match value {
             _ if self.filled && value.is_void() => return false,
@@ -99,52 +100,68 @@ impl<'o> Writer<'o> {
     #[inline(always)]
     fn list(&mut self, members: &[Value<'_>]) -> bool {
         let start = self.at;
-        let mut any = false;
         self.byte(b'[');
         for member in members {
-            let before = self.at;
-            if any {
+            if self.value(member) {
                 self.byte(b',');
             }
-            if self.value(member) {
-                any = true;
-            } else {
-                self.at = before;
-            }
         }
-        self.byte(b']');
-        self.keep(any, start)
+        self.close(start, b']')
     }
 
     #[inline(always)]
     fn object(&mut self, object: &Object<'_>) -> bool {
         let start = self.at;
-        let mut any = false;
         self.byte(b'{');
         for (key, value) in object.iter() {
-            let before = self.at;
-            if any {
-                self.byte(b',');
+            // Most values are texts, and those take no call.
+            if let Value::Text(text) = value {
+                if !(self.filled && text.is_empty()) {
+                    self.field(key.wire(), text.wire());
+                }
+                continue;
             }
-            self.quoted(key.wire());
-            self.byte(b':');
+            let before = self.at;
+            self.key(key.wire());
             if self.value(value) {
-                any = true;
+                self.byte(b',');
             } else {
                 self.at = before;
             }
         }
-        self.byte(b'}');
-        self.keep(any, start)
+        self.close(start, b'}')
     }
 
-    /// Takes an empty container back, if such are left out.
-    fn keep(&mut self, any: bool, start: usize) -> bool {
-        let keep = any || !self.filled;
-        if !keep {
-            self.at = start;
+    /// `"key":"text",`, which asks for room once.
+    #[inline(always)]
+    fn field(&mut self, key: &str, text: &str) {
+        let room = self.room(key.len() + text.len() + 6);
+        let (name, value) = room.split_at_mut(key.len() + 3);
+        if let ([q1, name @ .., q2, colon], [q3, value @ .., q4, comma]) = (name, value) {
+            (*q1, *q2, *colon) = (b'"', b'"', b':');
+            copy(name, key.as_bytes());
+            (*q3, *q4, *comma) = (b'"', b'"', b',');
+            copy(value, text.as_bytes());
         }
-        keep
+    }
+
+    #[inline]
+    fn key(&mut self, key: &str) {
+        self.quoted(key);
+        self.byte(b':');
+    }
+
+    /// Ends a container that began here, with a comma behind each member. An empty one is taken back, if such are left out.
+    fn close(&mut self, start: usize, bracket: u8) -> bool {
+        let is_empty = self.at == start + 1;
+        if is_empty && self.filled {
+            self.at = start;
+            return false;
+        }
+        // In place of the last comma.
+        self.at -= usize::from(!is_empty);
+        self.byte(bracket);
+        true
     }
 
     fn original(&mut self, original: &Original<'_>) {
@@ -175,6 +192,9 @@ impl<'o> Writer<'o> {
         copy(room, rest);
     }
 
+    /// Apart from the rest, which needs no memory for it.
+    #[cold]
+    #[inline(never)]
     fn escaped(&mut self, text: &str) {
         let mut escaped = Vec::new();
         escape(text, &mut escaped);
@@ -184,7 +204,7 @@ impl<'o> Writer<'o> {
 
 /// Copies between places of the same length. Short texts, ids among them, take a few words, which are no call: in a component a
 /// call to copy leaves the sandbox.
-#[inline]
+#[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
     if from.len() > 64 || from.len() != to.len() {
         to.copy_from_slice(from);

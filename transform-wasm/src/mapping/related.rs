@@ -26,6 +26,7 @@ pub(super) fn addresses_and_users(doc: &mut Document<'_>) {
 }
 
 /// N29 to N31.
+#[inline(never)]
 pub(super) fn everything_else(doc: &mut Document<'_>) {
     for path in [
         path!("user.id"),

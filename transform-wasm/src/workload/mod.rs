@@ -12,6 +12,7 @@ use crate::document::{Document, Step};
 use crate::record_type;
 
 /// Runs the rules of the record's service.
+#[inline(never)]
 pub(crate) fn run(doc: &mut Document<'_>) -> Step {
     match doc.record_type {
         Some(record_type::EXCHANGE_ADMIN) => exchange::admin(doc)?,
