@@ -120,8 +120,8 @@ pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Enough for the indexes of many tenants and for 25,000 feeds that are polled; kilobytes.
-    connection.pragma_update(None, "cache_size", -4_096)?;
+    // Kilobytes. New rows and their index entries lie together; whatever else is read is in the files of the system.
+    connection.pragma_update(None, "cache_size", -1_024)?;
     // Pages. The same page is changed by many commits before it is copied into the database.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
