@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use smallvec::SmallVec;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::EventKey;
@@ -24,8 +25,10 @@ pub(crate) struct InFlight(Mutex<Queues>);
 struct Queues {
     /// Claims made so far: the number of the next one.
     claims: u64,
-    /// For each id, the claims on it in their order, with the end of each.
-    claimed: HashMap<EventKey, Vec<(u64, CancellationToken)>>,
+    /// For each id, the claims on it in their order. Nearly always there is one.
+    claimed: HashMap<EventKey, SmallVec<[u64; 2]>>,
+    /// The end of each claim.
+    ends: HashMap<u64, CancellationToken>,
 }
 
 /// The claims of one blob. They end when this is dropped, so it is kept until the ledger knows how the blob ended.
@@ -54,27 +57,30 @@ impl Claim {
     pub(crate) fn new(in_flight: &Arc<InFlight>) -> Self {
         let mut queues = in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
         queues.claims += 1;
+        let (number, ended) = (queues.claims, CancellationToken::new());
+        queues.ends.insert(number, ended.clone());
         Self {
             in_flight: Arc::clone(in_flight),
-            number: queues.claims,
+            number,
             keys: Vec::new(),
-            ended: CancellationToken::new(),
+            ended,
         }
     }
 
     /// Claims ids, each of them different. For an id that other blobs have claimed before: what to wait for.
     pub(crate) fn take<'a>(&mut self, keys: impl Iterator<Item = &'a EventKey>) -> Vec<Option<Earlier>> {
         let mut queues = self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Queues { claimed, ends, .. } = &mut *queues;
         keys.map(|key| {
-            let queue = queues.claimed.entry(key.clone()).or_default();
-            let place = queue.iter().position(|(number, _)| *number == self.number);
+            let queue = claimed.entry(key.clone()).or_default();
+            let place = queue.iter().position(|number| *number == self.number);
             let earlier: Vec<_> = queue
                 .iter()
                 .take(place.unwrap_or(queue.len()))
-                .map(|(_, ended)| ended.clone())
+                .map(|number| ends[number].clone())
                 .collect();
             if place.is_none() {
-                queue.push((self.number, self.ended.clone()));
+                queue.push(self.number);
                 self.keys.push(key.clone());
             }
             (!earlier.is_empty()).then_some(Earlier(earlier))
@@ -88,12 +94,13 @@ impl Drop for Claim {
         let mut queues = self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
         for key in &self.keys {
             if let Some(queue) = queues.claimed.get_mut(key) {
-                queue.retain(|(number, _)| *number != self.number);
+                queue.retain(|number| *number != self.number);
                 if queue.is_empty() {
                     queues.claimed.remove(key);
                 }
             }
         }
+        queues.ends.remove(&self.number);
         drop(queues);
         self.ended.cancel();
     }
@@ -106,6 +113,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl InFlight {
+        fn is_empty(&self) -> bool {
+            let queues = self.0.lock().unwrap();
+            queues.claimed.is_empty() && queues.ends.is_empty()
+        }
+    }
 
     impl Earlier {
         fn has_ended(&self) -> bool {
@@ -131,7 +145,7 @@ mod tests {
         assert!(wait.has_ended());
         assert!(second.take([&b].into_iter())[0].is_none());
         drop(second);
-        assert!(in_flight.0.lock().unwrap().claimed.is_empty());
+        assert!(in_flight.is_empty());
     }
 
     /// Two blobs that hold some and want some of each other's would wait for ever, if a later one could get in between.
@@ -151,7 +165,7 @@ mod tests {
         drop(second);
         assert!(third_waits.iter().all(|wait| wait.as_ref().unwrap().has_ended()));
         drop(third);
-        assert!(in_flight.0.lock().unwrap().claimed.is_empty());
+        assert!(in_flight.is_empty());
     }
 
     proptest! {
@@ -180,10 +194,10 @@ mod tests {
                     let queues = in_flight.0.lock().unwrap();
                     for (key, wait) in keys.iter().zip(waits) {
                         let queue = &queues.claimed[key];
-                        let holds = queue[0].0 == claim.number;
+                        let holds = queue[0] == claim.number;
                         prop_assert_eq!(holds, wait.is_none());
                         prop_assert!(wait.is_none_or(|wait| !wait.has_ended()));
-                        prop_assert_eq!(queue.iter().filter(|(number, _)| *number == claim.number).count(), 1);
+                        prop_assert_eq!(queue.iter().filter(|number| **number == claim.number).count(), 1);
                     }
                 }
                 prop_assert!(is_acyclic(&in_flight));
@@ -201,7 +215,7 @@ mod tests {
                     *free = None;
                 }
             }
-            prop_assert!(in_flight.0.lock().unwrap().claimed.is_empty());
+            prop_assert!(in_flight.is_empty());
         }
     }
 
@@ -210,9 +224,8 @@ mod tests {
         let queues = in_flight.0.lock().unwrap();
         let mut waits: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         for queue in queues.claimed.values() {
-            for (place, (number, _)) in queue.iter().enumerate() {
-                let earlier = queue[..place].iter().map(|(number, _)| *number);
-                waits.entry(*number).or_default().extend(earlier);
+            for (place, number) in queue.iter().enumerate() {
+                waits.entry(*number).or_default().extend(&queue[..place]);
             }
         }
         while let Some(free) = waits

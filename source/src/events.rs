@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use memchr::{memchr, memchr2};
+use smallvec::SmallVec;
 
 /// What a blob's text holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -191,9 +192,12 @@ fn skip_space(body: &[u8], from: usize) -> usize {
     from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
+/// The brackets that close what is open: records are not nested deeply.
+type Open = SmallVec<[u8; 16]>;
+
 /// The `,` or `]` behind an element, or where its brackets stop making sense.
 fn element_end(body: &[u8], from: usize) -> Result<usize, usize> {
-    let mut open = Vec::new();
+    let mut open = Open::new();
     let mut at = from;
     while let Some(byte) = body.get(at) {
         match byte {
@@ -226,7 +230,7 @@ fn string_end(body: &[u8], at: usize) -> Option<usize> {
 
 /// Behind a value that is complete in itself.
 fn value_end(body: &[u8], from: usize) -> Option<usize> {
-    let mut open = Vec::new();
+    let mut open = Open::new();
     let mut at = from;
     loop {
         match body.get(at)? {
