@@ -130,10 +130,14 @@ fn not_in_ledger(ledger: &Path, mut ids: Vec<String>) -> Vec<String> {
         std::fs::copy(wal, target.with_extension("sqlite-wal")).unwrap();
     }
     let connection = Connection::open(&target).unwrap();
-    let Ok(mut statement) = connection.prepare("SELECT ids FROM runs") else {
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    if version == 0 {
         // Killed before it had made its tables.
         return ids;
-    };
+    }
+    let mut statement = connection.prepare("SELECT ids FROM runs").unwrap();
     let rows: Vec<Vec<u8>> = statement
         .query_map([], |row| row.get(0))
         .unwrap()

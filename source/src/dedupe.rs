@@ -23,7 +23,7 @@ pub(crate) struct InFlight(Mutex<Queues>);
 
 #[derive(Debug, Default)]
 struct Queues {
-    /// Claims made so far: the number of the next one.
+    /// Claims made so far: the number of the last one.
     claims: u64,
     /// For each id, the claims on it in their order. Nearly always there is one.
     claimed: HashMap<EventKey, SmallVec<[u64; 2]>>,

@@ -36,8 +36,10 @@ const GUID: u8 = 0;
 const GUID_BYTES: usize = 16;
 
 impl EventKey {
-    /// Nothing for a text that cannot tell events apart: an empty one, or one of over 255 bytes. `created` is the event's
-    /// `CreationTime`.
+    /// Longer texts, in lower case, are no ids.
+    const MAX: usize = u8::MAX as usize;
+
+    /// Nothing for a text that cannot tell events apart. `created` is the event's `CreationTime`.
     pub(crate) fn new(id: &str, created: Option<&str>) -> Option<Self> {
         let id = id.trim();
         let created = created.and_then(second);
@@ -52,6 +54,9 @@ impl EventKey {
                 created,
                 id: Id::Guid(bytes),
             });
+        }
+        if id.len() > Self::MAX {
+            return None;
         }
         let text = id.to_lowercase();
         let length = u8::try_from(text.len()).ok().filter(|length| *length != GUID)?;
@@ -83,7 +88,7 @@ impl EventKey {
         self.created.unwrap_or_else(|| of_id(self.id()))
     }
 
-    /// The keys that older formats of the ledger had for this event: of format 3 with the hour in front, of format 2 without.
+    /// The keys that older formats of the ledger had for this event: of format 3 with the hour in front, of those before without.
     pub(super) fn of_older_formats(&self) -> [Vec<u8>; 2] {
         let without_hour = match &self.id {
             Id::Guid(bytes) => bytes[1..].to_vec(),
@@ -104,7 +109,7 @@ impl EventKey {
 }
 
 /// Seconds since 1970 of a time that begins `YYYY-MM-DDTHH`, whatever its zone: the same text gives the same second, and nobody reads it
-/// as a time. What is missing of minutes and seconds is 0.
+/// as a time. Minutes and seconds that are missing or none are 0.
 fn second(created: &str) -> Option<u32> {
     let bytes = created.as_bytes();
     if !matches!(

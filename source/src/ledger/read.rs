@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OpenFlags, Row, named_params};
 
-use super::{LedgerError, count, instant, millis, runs, schema};
+use super::{LedgerError, count, instant, schema};
 
 /// What has become of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -378,11 +378,6 @@ impl LedgerReader {
             }
         }
         Ok(())
-    }
-
-    /// Ids of delivered events that are still remembered, seen at or after `since`.
-    pub fn remembered_events(&self, since: DateTime<Utc>) -> Result<u64, LedgerError> {
-        Ok(runs::remembered(&self.connection, millis(since))?)
     }
 }
 

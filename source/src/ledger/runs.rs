@@ -3,9 +3,10 @@
 //! A row for each id would cost each event a lookup and a change of two sorted tables, somewhere among all that is known. But a blob
 //! holds a stretch of a feed's time. So its ids are sorted by time and cut into runs of a limited span. A run is one row, behind all
 //! others, and one entry in an index of times. Whether events are known is asked for a stretch of time at once, of the runs that
-//! overlap it. So an event costs the same however many are known, and less the more of them a feed has.
+//! overlap it. So it matters how many events the tenant had in the time that a blob covers, and not how many are known.
 //!
-//! Keys of formats 2 and 3, which had a row each, stay where they are until they are forgotten, and are asked for as long as there are some.
+//! Keys of older formats, which had a row each in the table `events`, stay there until they are forgotten, and are asked for as long as
+//! there are some.
 
 use std::{cell::Cell, collections::HashMap};
 
@@ -30,18 +31,17 @@ pub(super) fn remember(
     let mut insert = connection.prepare_cached(
         "INSERT INTO runs (tenant, first_second, last_second, seen, events, ids) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    for run in runs(&by_time(keys), MOST) {
-        let first = run.first();
+    for run in runs(&by_time(keys)) {
+        let (first, last) = ends(run);
         let ids: Vec<u8> = run
-            .0
             .iter()
-            .flat_map(|key| {
-                let offset = u16::try_from(key.second() - first).unwrap_or(u16::MAX);
+            .flat_map(|(second, key)| {
+                let offset = u16::try_from(second - first).unwrap_or(u16::MAX);
                 offset.to_le_bytes().into_iter().chain(key.id().iter().copied())
             })
             .collect();
-        let events = u32::try_from(run.0.len()).unwrap_or(u32::MAX);
-        insert.execute(params![tenant, first, run.last(), seen, events, ids])?;
+        let events = u32::try_from(run.len()).unwrap_or(u32::MAX);
+        insert.execute(params![tenant, first, last, seen, events, ids])?;
     }
     Ok(())
 }
@@ -56,11 +56,16 @@ pub(super) fn known(connection: &Connection, tenant: i64, keys: &[EventKey]) -> 
         "SELECT first_second, ids FROM runs
          WHERE tenant = ?1 AND first_second BETWEEN ?2 - ?4 AND ?3 AND last_second >= ?2",
     )?;
-    for run in runs(&by_time(keys), usize::MAX) {
-        let mut rows = overlapping.query(params![tenant, run.first(), run.last(), SPAN])?;
+    // No run reaches over such a gap, so none is read twice.
+    for stretch in by_time(keys).chunk_by(|(one, _), (next, _)| next - one <= SPAN) {
+        let (first, last) = ends(stretch);
+        let seconds = Seconds::of(stretch);
+        let mut rows = overlapping.query(params![tenant, first, last, SPAN])?;
         while let Some(row) = rows.next()? {
             for key in keys_of(row.get(0)?, row.get_ref(1)?.as_blob()?) {
-                if let Some(known) = known.get(&key) {
+                if seconds.has(key.0)
+                    && let Some(known) = known.get(&key)
+                {
                     known.set(true);
                 }
             }
@@ -73,8 +78,9 @@ pub(super) fn known(connection: &Connection, tenant: i64, keys: &[EventKey]) -> 
         connection.prepare_cached("SELECT 1 FROM events WHERE tenant = ?1 AND key IN (?2, ?3)")?;
     keys.iter()
         .map(|key| {
-            if known[&(key.second(), key.id())].get() || !has_older {
-                return Ok(known[&(key.second(), key.id())].get());
+            let is_known = known[&(key.second(), key.id())].get();
+            if is_known || !has_older {
+                return Ok(is_known);
             }
             let [with_hour, bare] = key.of_older_formats();
             older.exists(params![tenant, with_hour, bare])
@@ -84,7 +90,7 @@ pub(super) fn known(connection: &Connection, tenant: i64, keys: &[EventKey]) -> 
 
 /// Forgets what was delivered before this time. Returns how many events that were.
 pub(super) fn forget(connection: &Connection, before: i64) -> rusqlite::Result<u64> {
-    let runs = sum(
+    let runs = together(
         connection,
         "DELETE FROM runs WHERE seen < ?1 RETURNING events",
         before,
@@ -96,7 +102,7 @@ pub(super) fn forget(connection: &Connection, before: i64) -> rusqlite::Result<u
 
 /// Forgets what was delivered of a tenant. Returns how many events that were.
 pub(super) fn forget_tenant(connection: &Connection, tenant: i64) -> rusqlite::Result<u64> {
-    let runs = sum(
+    let runs = together(
         connection,
         "DELETE FROM runs WHERE tenant = ?1 RETURNING events",
         tenant,
@@ -105,54 +111,67 @@ pub(super) fn forget_tenant(connection: &Connection, tenant: i64) -> rusqlite::R
     Ok(runs + older as u64)
 }
 
-/// How many events are remembered that were delivered at this time or later.
-pub(super) fn remembered(connection: &Connection, since: i64) -> rusqlite::Result<u64> {
-    let runs = sum(connection, "SELECT events FROM runs WHERE seen >= ?1", since)?;
-    let older = connection.query_row("SELECT count(*) FROM events WHERE seen >= ?1", [since], |row| {
-        count(row, 0)
-    })?;
-    Ok(runs + older)
-}
-
-fn sum(connection: &Connection, counts: &str, bound: i64) -> rusqlite::Result<u64> {
+/// Executes a statement that answers with counts, and adds them up.
+fn together(connection: &Connection, statement: &str, bound: i64) -> rusqlite::Result<u64> {
     connection
-        .prepare_cached(counts)?
+        .prepare_cached(statement)?
         .query_map([bound], |row| count(row, 0))?
         .sum()
 }
 
-/// Events of a limited span, the earliest first. Never empty.
-struct Run<'s, 'k>(&'s [&'k EventKey]);
+/// An event and its second.
+type Timed<'k> = (u32, &'k EventKey);
 
-impl Run<'_, '_> {
-    fn first(&self) -> u32 {
-        self.0[0].second()
-    }
-
-    fn last(&self) -> u32 {
-        self.0[self.0.len() - 1].second()
-    }
-}
-
-fn by_time(keys: &[EventKey]) -> Vec<&EventKey> {
-    let mut sorted: Vec<_> = keys.iter().collect();
-    sorted.sort_by_key(|key| key.second());
+/// The earliest first.
+fn by_time(keys: &[EventKey]) -> Vec<Timed<'_>> {
+    let mut sorted: Vec<_> = keys.iter().map(|key| (key.second(), key)).collect();
+    sorted.sort_by_key(|(second, _)| *second);
     sorted
 }
 
-/// Cuts what is sorted by time into runs of so many events at most.
-fn runs<'s, 'k>(mut sorted: &'s [&'k EventKey], most: usize) -> impl Iterator<Item = Run<'s, 'k>> {
+/// Cuts what is sorted by time into runs.
+fn runs<'s, 'k>(mut sorted: &'s [Timed<'k>]) -> impl Iterator<Item = &'s [Timed<'k>]> {
     std::iter::from_fn(move || {
-        let first = sorted.first()?.second();
+        let (first, _) = sorted.first()?;
         let end = sorted
             .iter()
-            .take(most)
-            .take_while(|key| key.second() - first <= SPAN)
+            .take(MOST)
+            .take_while(|(second, _)| second - first <= SPAN)
             .count();
         let (run, behind) = sorted.split_at(end);
         sorted = behind;
-        Some(Run(run))
+        Some(run)
     })
+}
+
+/// The first and the last second of what is sorted by time and not empty.
+fn ends(sorted: &[Timed<'_>]) -> (u32, u32) {
+    (sorted[0].0, sorted[sorted.len() - 1].0)
+}
+
+/// The seconds that are asked for, a bit each: most of what is read is of others.
+struct Seconds {
+    first: u32,
+    bits: Vec<u64>,
+}
+
+impl Seconds {
+    fn of(stretch: &[Timed<'_>]) -> Self {
+        let (first, last) = ends(stretch);
+        let mut bits = vec![0; (last - first) as usize / 64 + 1];
+        for (second, _) in stretch {
+            let at = (second - first) as usize;
+            bits[at / 64] |= 1 << (at % 64);
+        }
+        Self { first, bits }
+    }
+
+    fn has(&self, second: u32) -> bool {
+        let at = second.wrapping_sub(self.first) as usize;
+        self.bits
+            .get(at / 64)
+            .is_some_and(|bits| bits >> (at % 64) & 1 == 1)
+    }
 }
 
 /// Second and id of each event of a row.
@@ -223,16 +242,18 @@ mod tests {
             prop_assert_eq!(known(&connection, 1, &asked).unwrap(), expect);
             prop_assert_eq!(known(&connection, 2, &asked).unwrap(), vec![false; asked.len()]);
             let events = blobs.iter().map(Vec::len);
-            prop_assert_eq!(remembered(&connection, 0).unwrap(), events.clone().sum::<usize>() as u64);
             let first = events.clone().take(1).sum::<usize>() as u64;
             prop_assert_eq!(forget(&connection, 1).unwrap(), first);
+            let left: std::collections::HashSet<_> = blobs.iter().skip(1).flatten().map(key).collect();
+            let expect: Vec<_> = asked.iter().map(|key| left.contains(key)).collect();
+            prop_assert_eq!(known(&connection, 1, &asked).unwrap(), expect);
             prop_assert_eq!(forget_tenant(&connection, 2).unwrap(), 0);
             prop_assert_eq!(forget_tenant(&connection, 1).unwrap(), events.sum::<usize>() as u64 - first);
             prop_assert_eq!(known(&connection, 1, &asked).unwrap(), vec![false; asked.len()]);
         }
     }
 
-    /// Pages that a blob changes, with a hundred times as many events known: with a row for each id each event would change one of its own.
+    /// Pages that a blob changes, with a hundred thousand events known: with a row for each id each event would change one of its own.
     #[tokio::test]
     async fn a_blob_is_written_to_a_few_pages_however_many_events_are_known() {
         const EVENTS: i64 = 200;
@@ -276,51 +297,66 @@ mod tests {
     /// Keys of older formats are known until the last of them is forgotten.
     #[tokio::test]
     async fn events_of_older_ledgers_are_still_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger.sqlite");
-        let old = Connection::open(&path).unwrap();
-        old.execute_batch(&schema::FIRST.concat()).unwrap();
         // 490930 is 0x77db2.
-        old.execute_batch(&format!(
-            "INSERT INTO tenants (id, guid) VALUES (1, '41463f53-8812-40f4-890f-865bf6e35190');
-             INSERT INTO events VALUES (1, X'000000000000000000000000000000aa', {seen}),
-                 (1, X'7465787420696400000000000000000000616263', {seen}),
-                 (1, X'00077db2000000000000000000000000000000ac', {seen}),
-                 (1, X'000000007465787420696400000000000000000000616265', {seen});
-             PRAGMA user_version = 3;",
-            seen = at(0).timestamp_millis()
-        ))
-        .unwrap();
-        drop(old);
-        let ledger = Ledger::open(&path).await.unwrap();
-        let key = |id| EventKey::new(id, Some("2026-01-02T10:20:30"));
-        let asked = || {
-            let keys = [
-                key("00000000-0000-0000-0000-0000000000aa"),
-                key("ABC"),
-                key("00000000-0000-0000-0000-0000000000ac"),
-                EventKey::new("abe", None),
-                key("00000000-0000-0000-0000-0000000000ab"),
-                EventKey::new(
-                    "00000000-0000-0000-0000-0000000000ac",
-                    Some("2026-01-02T11:20:30"),
-                ),
-                key("abd"),
-                key("abe"),
-            ];
-            keys.map(Option::unwrap).to_vec()
-        };
-        let expect = [true, true, true, true, false, false, false, false];
-        assert_eq!(ledger.known(1, asked()).await.unwrap(), expect);
-        let keep = TimeDelta::hours(60);
-        ledger.evict(at(30), keep).await.unwrap();
-        assert_eq!(ledger.known(1, asked()).await.unwrap(), expect);
-        ledger.evict(at(61), keep).await.unwrap();
-        assert_eq!(ledger.known(1, asked()).await.unwrap(), [false; 8]);
-        let left: Option<i64> = Connection::open(&path)
-            .unwrap()
-            .query_row("SELECT until FROM old_keys", [], |row| row.get(0))
+        let second = "(1, X'000000000000000000000000000000aa', ?), (1, X'7465787420696400000000000000000000616263', ?)";
+        let third = "(1, X'00077db2000000000000000000000000000000ac', ?),
+            (1, X'000000007465787420696400000000000000000000616265', ?)";
+        for (version, rows) in [(2, second.to_owned()), (3, format!("{second}, {third}"))] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("ledger.sqlite");
+            let old = Connection::open(&path).unwrap();
+            old.execute_batch(&schema::OLDER[..version].concat()).unwrap();
+            old.execute_batch(&format!(
+                "INSERT INTO tenants (id, guid) VALUES (1, '41463f53-8812-40f4-890f-865bf6e35190');
+                 INSERT INTO events VALUES {};
+                 PRAGMA user_version = {version};",
+                rows.replace('?', &at(0).timestamp_millis().to_string())
+            ))
             .unwrap();
-        assert_eq!(left, None);
+            drop(old);
+            let ledger = Ledger::open(&path).await.unwrap();
+            let key = |id| EventKey::new(id, Some("2026-01-02T10:20:30"));
+            let asked = || {
+                let keys = [
+                    key("00000000-0000-0000-0000-0000000000aa"),
+                    key("ABC"),
+                    key("00000000-0000-0000-0000-0000000000ac"),
+                    EventKey::new("abe", None),
+                    key("00000000-0000-0000-0000-0000000000ab"),
+                    EventKey::new(
+                        "00000000-0000-0000-0000-0000000000ac",
+                        Some("2026-01-02T11:20:30"),
+                    ),
+                    key("abd"),
+                    key("abe"),
+                ];
+                keys.map(Option::unwrap).to_vec()
+            };
+            let has_third = version == 3;
+            let expect = [true, true, has_third, has_third, false, false, false, false];
+            assert_eq!(ledger.known(1, asked()).await.unwrap(), expect);
+            let keep = TimeDelta::hours(60);
+            ledger.evict(at(30), keep).await.unwrap();
+            assert_eq!(ledger.known(1, asked()).await.unwrap(), expect);
+            ledger.evict(at(61), keep).await.unwrap();
+            assert_eq!(ledger.known(1, asked()).await.unwrap(), [false; 8]);
+            let left: Option<i64> = Connection::open(&path)
+                .unwrap()
+                .query_row("SELECT until FROM old_keys", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(left, None);
+        }
+    }
+
+    #[test]
+    fn a_forgotten_tenant_takes_its_older_keys_with_it() {
+        let connection = memory();
+        connection
+            .execute_batch(
+                "INSERT INTO events VALUES (1, X'aa', 5), (2, X'aa', 5); UPDATE old_keys SET until = 5",
+            )
+            .unwrap();
+        assert_eq!(forget_tenant(&connection, 1).unwrap(), 1);
+        assert_eq!(forget(&connection, 6).unwrap(), 1);
     }
 }

@@ -93,7 +93,8 @@ CREATE TABLE old_keys (until INTEGER) STRICT;
 INSERT INTO old_keys SELECT max(seen) FROM events;
 ",
     r"
--- Events of about the same time in one row. `events` holds what was kept before, until `old_keys` says.
+-- Events of about the same time in one row from now on. `events` keeps what it has until it is forgotten; `until` is when the last
+-- of it was delivered.
 UPDATE old_keys SET until = (SELECT max(seen) FROM events);
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
@@ -110,9 +111,9 @@ CREATE INDEX runs_seen ON runs (seen);
 ",
 ];
 
-/// What the steps before the newest make, for its tests and those of others.
+/// What made the formats before the newest, for tests.
 #[cfg(test)]
-pub(super) const FIRST: [&str; 3] = [STEPS[0], STEPS[1], STEPS[2]];
+pub(super) const OLDER: [&str; 3] = [STEPS[0], STEPS[1], STEPS[2]];
 
 /// Settings of every writing connection.
 pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
@@ -120,7 +121,7 @@ pub(super) fn configure(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Kilobytes. New rows and their index entries lie together; whatever else is read is in the files of the system.
+    // Kilobytes. What is not in it the operating system has in its memory of files; 4 MB took no less CPU.
     connection.pragma_update(None, "cache_size", -1_024)?;
     // Pages. The same page is changed by many commits before it is copied into the database.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;

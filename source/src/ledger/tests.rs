@@ -326,7 +326,7 @@ async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.sqlite");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch(schema::FIRST[0]).unwrap();
+    old.execute_batch(schema::OLDER[0]).unwrap();
     old.execute_batch(
         "INSERT INTO tenants VALUES (1, '41463f53-8812-40f4-890f-865bf6e35190');
          INSERT INTO feeds (id, tenant, content_type, origin, cursor, last_listed) VALUES (1, 1, 'Audit.Exchange', 1, 2, 2);

@@ -192,7 +192,7 @@ impl<'o> Writer<'o> {
         copy(room, rest);
     }
 
-    /// Apart from the rest, which needs no memory for it.
+    /// Apart from the rest: a function with a vector needs a place on the stack for it at each call.
     #[cold]
     #[inline(never)]
     fn escaped(&mut self, text: &str) {
@@ -276,4 +276,74 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
         }
     };
     out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    use super::super::parse;
+
+    fn json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            Just(Json::from("")),
+            any::<String>().prop_map(Json::from),
+            "[a-z]{0,80}".prop_map(Json::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
+                prop::collection::btree_map(".{0,3}", inner, 0..5)
+                    .prop_map(|fields| Json::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Nothing for what is empty, at every depth.
+    fn filled(value: &Json) -> Option<Json> {
+        let kept = match value {
+            Json::Array(members) => Json::Array(members.iter().filter_map(filled).collect()),
+            Json::Object(fields) => {
+                let kept = fields
+                    .iter()
+                    .filter_map(|(key, value)| Some((key.clone(), filled(value)?)));
+                Json::Object(kept.collect())
+            }
+            other => other.clone(),
+        };
+        let is_void = match &kept {
+            Json::Null => true,
+            Json::String(text) => text.is_empty(),
+            Json::Array(members) => members.is_empty(),
+            Json::Object(fields) => fields.is_empty(),
+            _ => false,
+        };
+        (!is_void).then_some(kept)
+    }
+
+    proptest! {
+        /// However little room there is at first, and behind whatever has been written before.
+        #[test]
+        fn what_is_written_is_what_serde_json_writes(
+            fields in prop::collection::btree_map("[a-z]{0,40}", json(), 0..6),
+            size in 0_usize..300,
+        ) {
+            let whole = Json::Object(fields.into_iter().collect());
+            let text = whole.to_string();
+            let bump = Bump::new();
+            let tree = parse(&text, &bump).unwrap();
+            let mut out = b"before".to_vec();
+            tree.write(&mut out, size);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("before{text}"));
+            let mut out = b"before".to_vec();
+            tree.object().unwrap().write(&mut out, true, size);
+            let expect = filled(&whole).unwrap_or_else(|| serde_json::json!({}));
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("before{expect}"));
+        }
+    }
 }

@@ -28,8 +28,8 @@ use crate::workload;
 /// Runs every rule over one event. It ends early only in a profile that aborts on errors.
 ///
 /// The groups stay functions of their own in the compiled code, too, and so does what comes before and after them: put together in
-/// one, they took 100 MB to compile to machine code and were slower, because what a function needs for every access to memory finds
-/// no register in a large one.
+/// one, they took 100 MB to compile to machine code and were slower, because in a large function the address
+/// of the memory is in no register, but read from the stack for each access.
 pub(crate) fn run(doc: &mut Document<'_>) -> Step {
     what_every_event_has(doc)?;
     direct_counterparts(doc)?;
