@@ -90,33 +90,24 @@ pub(super) fn known(connection: &Connection, tenant: i64, keys: &[EventKey]) -> 
 
 /// Forgets what was delivered before this time. Returns how many events that were.
 pub(super) fn forget(connection: &Connection, before: i64) -> rusqlite::Result<u64> {
-    let runs = together(
-        connection,
-        "DELETE FROM runs WHERE seen < ?1 RETURNING events",
-        before,
-    )?;
-    let older = connection.execute("DELETE FROM events WHERE seen < ?1", [before])?;
+    let events = delete(connection, "seen < ?1", before)?;
     connection.execute("UPDATE old_keys SET until = NULL WHERE until < ?1", [before])?;
-    Ok(runs + older as u64)
+    Ok(events)
 }
 
 /// Forgets what was delivered of a tenant. Returns how many events that were.
 pub(super) fn forget_tenant(connection: &Connection, tenant: i64) -> rusqlite::Result<u64> {
-    let runs = together(
-        connection,
-        "DELETE FROM runs WHERE tenant = ?1 RETURNING events",
-        tenant,
-    )?;
-    let older = connection.execute("DELETE FROM events WHERE tenant = ?1", [tenant])?;
-    Ok(runs + older as u64)
+    delete(connection, "tenant = ?1", tenant)
 }
 
-/// Executes a statement that answers with counts, and adds them up.
-fn together(connection: &Connection, statement: &str, bound: i64) -> rusqlite::Result<u64> {
-    connection
-        .prepare_cached(statement)?
+/// Deletes the rows of either table that the condition is true of. Returns how many events that were.
+fn delete(connection: &Connection, condition: &str, bound: i64) -> rusqlite::Result<u64> {
+    let runs: u64 = connection
+        .prepare(&format!("DELETE FROM runs WHERE {condition} RETURNING events"))?
         .query_map([bound], |row| count(row, 0))?
-        .sum()
+        .sum::<rusqlite::Result<_>>()?;
+    let older = connection.execute(&format!("DELETE FROM events WHERE {condition}"), [bound])?;
+    Ok(runs + older as u64)
 }
 
 /// An event and its second.
