@@ -2,6 +2,9 @@
 //!
 //! Source -> component -> file moves bytes and never builds a [`Value`]. A program asks for the value, which is then
 //! kept; the bytes are kept too until the value is changed, so that reading costs no rewriting.
+//!
+//! The bytes of an event are a slice of the blob that it came with, and hold all of it in memory. Who asks for the value may be a
+//! filter that keeps one event of a blob, so the bytes that are kept beside a value are a copy.
 
 use bytes::Bytes;
 use vrl::value::Value;
@@ -50,12 +53,13 @@ impl Document {
 
     /// The document as a value; parses on the first call. After an error the document is as it was.
     pub fn value(&mut self) -> Result<&Value, InvalidDocument> {
-        self.parsed().map(|(value, _)| &*value)
+        self.parsed(|raw| Some(Bytes::copy_from_slice(raw)))
+            .map(|(value, _)| &*value)
     }
 
     /// The document as a value to be changed: the text is written anew from it.
     pub fn value_mut(&mut self) -> Result<&mut Value, InvalidDocument> {
-        self.parsed().map(|(value, raw)| {
+        self.parsed(|_| None).map(|(value, raw)| {
             *raw = None;
             value
         })
@@ -79,13 +83,15 @@ impl Document {
         }
     }
 
-    fn parsed(&mut self) -> Result<(&mut Value, &mut Option<Bytes>), InvalidDocument> {
+    /// `kept` is what of the text is kept beside the value.
+    fn parsed(
+        &mut self,
+        kept: impl FnOnce(&Bytes) -> Option<Bytes>,
+    ) -> Result<(&mut Value, &mut Option<Bytes>), InvalidDocument> {
         if let Repr::Raw(raw) = &self.0 {
-            let value = parse(raw)?;
-            self.0 = Repr::Parsed {
-                value: Box::new(value),
-                raw: Some(raw.clone()),
-            };
+            let value = Box::new(parse(raw)?);
+            let raw = kept(raw);
+            self.0 = Repr::Parsed { value, raw };
         }
         match &mut self.0 {
             Repr::Parsed { value, raw } => Ok((value, raw)),
@@ -148,6 +154,8 @@ fn estimate(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use vrl::owned_value_path;
 
     use super::*;
@@ -169,6 +177,29 @@ mod tests {
             .insert(&owned_value_path!("b"), "two");
         assert_eq!(document.to_bytes(), r#"{"a":1,"b":"two"}"#.as_bytes());
         assert!(document.raw().is_some());
+    }
+
+    /// One event of a blob that passes a filter must not hold the memory of the blob.
+    #[test]
+    fn a_parsed_document_holds_nothing_of_what_it_came_in() {
+        struct Body(Arc<Vec<u8>>);
+        impl AsRef<[u8]> for Body {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        let text = br#"{"a":1}"#.repeat(1_000);
+        let body = Arc::new(text);
+        let bytes = Bytes::from_owner(Body(Arc::clone(&body)));
+        let mut read = Document::from(bytes.slice(7..14));
+        let mut changed = Document::from(bytes.slice(14..21));
+        drop(bytes);
+        assert_eq!(Arc::strong_count(&body), 2);
+        read.value().unwrap();
+        changed.value_mut().unwrap();
+        assert_eq!(Arc::strong_count(&body), 1);
+        assert_eq!(read.to_bytes(), br#"{"a":1}"#.as_slice());
+        assert_eq!(changed.to_bytes(), br#"{"a":1}"#.as_slice());
     }
 
     #[test]
