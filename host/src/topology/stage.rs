@@ -21,8 +21,9 @@ use tracing::Span;
 use super::{fanout::Fanout, trace};
 use crate::dead_letter::DeadLetters;
 
-/// Batches that may wait before and after each worker.
-const WORKER_QUEUE: usize = 1;
+/// Batches that may wait before and after each worker. Results are taken in turn, so while one worker has no core the others live on
+/// these; each more is some hundred kilobytes for every worker.
+const WORKER_QUEUE: usize = 2;
 
 /// Where the results of a transform go.
 #[derive(Debug)]
