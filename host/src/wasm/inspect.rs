@@ -135,11 +135,11 @@ fn look(
     })?;
     let began = Instant::now();
     let component = engine.compile(bytes).map_err(|error| {
-        found.kind = Kind::Other;
-        ModuleError::NotAComponent {
-            path: name.to_owned(),
-            reason: format!("{error:#}"),
+        let error = ModuleError::not_compiled(name, &error);
+        if matches!(error, ModuleError::NotAComponent { .. }) {
+            found.kind = Kind::Other;
         }
+        error
     })?;
     found.compile_seconds = Some(seconds(began.elapsed()));
     let world = World::of(engine.raw(), &component, limits.wasi);

@@ -12,6 +12,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::{
     bindings::{Transform, TransformPre},
+    deadline::Deadlines,
     engine::WasmEngine,
     instance::{HostState, Instance},
     log_budget::LogBudget,
@@ -79,6 +80,14 @@ pub enum ModuleError {
         /// What the parser said.
         reason: String,
     },
+    /// A component with something in it that keeps the host from stopping it.
+    #[error("`{path}` cannot be stopped at its deadline: {reason}")]
+    Unstoppable {
+        /// As configured.
+        path: String,
+        /// What it has.
+        reason: String,
+    },
     /// A component of another world.
     #[error("`{path}` does not implement the world `{WORLD}`: {}", joined(obstacles))]
     OtherWorld {
@@ -101,6 +110,16 @@ pub enum ModuleError {
 }
 
 impl ModuleError {
+    /// A component that begins like one was not made into machine code.
+    pub(super) fn not_compiled(name: &str, error: &wasmtime::Error) -> Self {
+        let (path, reason) = (name.to_owned(), format!("{error:#}"));
+        if Deadlines::has_refused(error) {
+            Self::Unstoppable { path, reason }
+        } else {
+            Self::NotAComponent { path, reason }
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -110,6 +129,9 @@ impl ModuleError {
                 "wrap it with `wasm-tools component new` (docs/reference/wasm.md); it must use wit/transform.wit".to_owned()
             }
             Self::NotAComponent { .. } => "the file must be a compiled component (.wasm)".to_owned(),
+            Self::Unstoppable { .. } => {
+                "build the component in another way: docs/reference/wasm.md has the limits".to_owned()
+            }
             Self::OtherWorld { obstacles, .. } => {
                 let mut hints: Vec<String> = obstacles.iter().map(Obstacle::hint).collect();
                 hints.dedup();
@@ -155,10 +177,7 @@ impl Module {
         let digest = hex(&Sha256::digest(&bytes));
         let component = engine
             .component(&digest, &bytes)
-            .map_err(|error| ModuleError::NotAComponent {
-                path: name.to_owned(),
-                reason: format!("{error:#}"),
-            })?;
+            .map_err(|error| ModuleError::not_compiled(name, &error))?;
         let obstacles = World::of(engine.raw(), &component, limits.wasi).obstacles;
         if !obstacles.is_empty() {
             return Err(ModuleError::OtherWorld {

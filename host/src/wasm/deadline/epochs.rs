@@ -35,6 +35,10 @@ impl Epochs {
         Ok(Cow::Borrowed(component))
     }
 
+    pub(in crate::wasm) fn has_refused(_error: &wasmtime::Error) -> bool {
+        false
+    }
+
     pub(in crate::wasm) fn asked_for(_bytes: usize, _maximum: Option<usize>) -> bool {
         false
     }

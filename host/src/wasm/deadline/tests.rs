@@ -151,6 +151,7 @@ fn a_component_cannot_reach_the_memory_of_the_checks() {
     let stray = r#"(memory 1) (func (export "run") (param i32) (result i32) (i32.load8_u 1 (i32.const 0)))"#;
     let error = Watchdog::prepare(&component(stray)).unwrap_err();
     assert!(error.to_string().contains("unknown memory 1"), "{error:?}");
+    assert!(!Watchdog::has_refused(&error));
 }
 
 #[test]
@@ -161,6 +162,7 @@ fn a_component_with_a_memory_like_that_of_the_checks_is_refused() {
         );
         let error = Watchdog::prepare(&component(&same)).unwrap_err();
         assert!(error.to_string().contains("declare another one"), "{error:?}");
+        assert!(Watchdog::has_refused(&error));
     }
 }
 
@@ -174,6 +176,7 @@ fn components_too_deep_in_each_other_are_refused() {
     assert!(Watchdog::prepare(&nested(30)).is_ok());
     let error = Watchdog::prepare(&nested(40)).unwrap_err();
     assert!(error.to_string().contains("levels deep"), "{error:?}");
+    assert!(Watchdog::has_refused(&error));
 }
 
 /// A section of names in which nothing is right.
@@ -274,4 +277,5 @@ fn epochs_stop_code_as_well() {
     let (bytes, maximum) = (1 << 16, Some(54_321 << 16));
     assert!(Watchdog::asked_for(bytes, maximum) && !Watchdog::asked_for(bytes, None));
     assert!(!Epochs::asked_for(bytes, maximum));
+    assert!(!Epochs::has_refused(&error));
 }
