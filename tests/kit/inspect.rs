@@ -53,7 +53,7 @@ async fn inspect_and_validate_say_the_same_about_what_does_not_run() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("pipeline.yaml"), CONFIG).unwrap();
     let wasi = ["wasi:cli/environment@0.2.3", "wasi:io/streams@0.2.3"];
-    let cases: [Case; 14] = [
+    let cases: [Case; 15] = [
         (
             "a newer minor version",
             of_package("o365:transform@1.1.0"),
@@ -155,6 +155,15 @@ async fn inspect_and_validate_say_the_same_about_what_does_not_run() {
             "the file must be a compiled component",
         ),
         (
+            "a memory like those that stop code",
+            wat::parse_str("(component (core module (memory 0 54321)))").unwrap(),
+            Value::Null,
+            &[
+                "`x.wasm` cannot be stopped at its deadline: it has a memory with a maximum of exactly 54321 pages",
+            ],
+            "build the component in another way: docs/reference/wasm.md",
+        ),
+        (
             "it never starts",
             never_started(),
             "1.0.0".into(),
@@ -186,6 +195,12 @@ async fn inspect_and_validate_say_the_same_about_what_does_not_run() {
         assert_eq!(code, Some(1), "{what}");
         assert!(
             told.contains("this host does not run it") && told.contains(to_do),
+            "{what}: {told}"
+        );
+        // What was not compiled was not asked.
+        assert_eq!(
+            told.contains("implements"),
+            !found["compile_seconds"].is_null(),
             "{what}: {told}"
         );
     }
