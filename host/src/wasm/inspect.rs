@@ -110,6 +110,11 @@ pub fn inspect(
         instance_memory_bytes: None,
     };
     if let Err(error) = look(engine, name, &bytes, limits, &mut found) {
+        found.kind = match error {
+            ModuleError::CoreModule(_) => Kind::CoreModule,
+            ModuleError::NotAComponent { .. } => Kind::Other,
+            _ => Kind::Component,
+        };
         found.problems.push(Finding {
             problem: error.to_string(),
             to_do: error.hint(),
@@ -126,21 +131,11 @@ fn look(
     limits: Limits,
     found: &mut Inspection,
 ) -> Result<(), ModuleError> {
-    module::check_preamble(name, bytes).inspect_err(|error| {
-        found.kind = if matches!(error, ModuleError::CoreModule(_)) {
-            Kind::CoreModule
-        } else {
-            Kind::Other
-        };
-    })?;
+    module::check_preamble(name, bytes)?;
     let began = Instant::now();
-    let component = engine.compile(bytes).map_err(|error| {
-        let error = ModuleError::not_compiled(name, &error);
-        if matches!(error, ModuleError::NotAComponent { .. }) {
-            found.kind = Kind::Other;
-        }
-        error
-    })?;
+    let component = engine
+        .compile(bytes)
+        .map_err(|error| ModuleError::not_compiled(name, &error))?;
     found.compile_seconds = Some(seconds(began.elapsed()));
     let world = World::of(engine.raw(), &component, limits.wasi);
     found.implements = world.version.as_ref().map(ToString::to_string);

@@ -48,7 +48,7 @@ fn told(found: &Inspection) -> String {
         ),
     ];
     // What was not compiled was not asked.
-    if found.kind == Kind::Component && found.compile_seconds.is_some() {
+    if found.compile_seconds.is_some() {
         let implements = match &found.implements {
             Some(version) => format!("o365:transform {version}"),
             None => "no version of o365:transform".to_owned(),

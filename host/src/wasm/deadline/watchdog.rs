@@ -63,17 +63,15 @@ impl Watchdog {
         // What refers to a memory that is not there would find that of the checks. What the engine knows of WebAssembly,
         // it sees to itself.
         Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
-        let checked = checks::add(component).map_err(|error| match error {
-            // So that it can be told from what is no component.
-            reencode::Error::UserError(refused) => wasmtime::Error::new(refused),
-            error => error.into(),
-        })?;
-        Ok(Cow::Owned(checked))
+        Ok(Cow::Owned(checks::add(component)?))
     }
 
     /// Whether [`prepare`](Self::prepare) has refused a valid component.
     pub(in crate::wasm) fn has_refused(error: &wasmtime::Error) -> bool {
-        error.is::<checks::Refused>()
+        matches!(
+            error.downcast_ref::<reencode::Error<checks::Refused>>(),
+            Some(reencode::Error::UserError(_))
+        )
     }
 
     /// Whether a memory that is being made was not asked for by the component; in bytes.

@@ -16,19 +16,6 @@ mod wasi;
 
 use super::{ByteSize, Module, WasmConfig, WasmEngine, guests::guest};
 
-/// It is a component, only none that can be stopped.
-#[cfg(unix)]
-#[tokio::test]
-async fn a_component_that_cannot_be_stopped_is_refused_for_that() {
-    let lab = Lab::new();
-    let reserved = wat::parse_str("(component (core module (memory 0 54321)))").unwrap();
-    assert_eq!(
-        lab.problem(&lab.config(&reserved)).await,
-        "module: `guest.wasm` cannot be stopped at its deadline: it has a memory with a maximum of exactly 54321 pages, which the \
-         host keeps for itself: declare another one | build the component in another way: docs/reference/wasm.md has the limits"
-    );
-}
-
 struct Lab {
     dir: tempfile::TempDir,
     engine: Arc<WasmEngine>,
@@ -119,6 +106,19 @@ fn take_failed(outputs: &mut TransformOutputs) -> Vec<(String, &'static str, Str
             (original, failed.failure.kind, failed.failure.reason)
         })
         .collect()
+}
+
+/// It is a component, only none that can be stopped.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_component_that_cannot_be_stopped_is_refused_for_that() {
+    let lab = Lab::new();
+    let reserved = wat::parse_str("(component (core module (memory 0 54321)))").unwrap();
+    assert_eq!(
+        lab.problem(&lab.config(&reserved)).await,
+        "module: `guest.wasm` cannot be stopped at its deadline: it has a memory with a maximum of exactly 54321 pages, which the \
+         host keeps for itself: declare another one | build the component in another way: docs/reference/wasm.md has the limits"
+    );
 }
 
 #[tokio::test]
