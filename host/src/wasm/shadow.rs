@@ -3,11 +3,11 @@
 //! It runs on a thread of its own. Calls that come while it is busy are left out and counted, so it slows nothing down and
 //! needs a bounded amount of memory; what it does to itself, traps and time-outs included, is its own affair.
 
+mod report;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    fs::File,
-    io::{BufWriter, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -22,8 +22,9 @@ use bytes::Bytes;
 use o365_core::ComponentKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::info;
 
+use self::report::Report;
 use super::{
     answer, bindings::exports::o365::transform::mapper::Outcome, instance::Instance, module::Module,
     slot::lock,
@@ -37,8 +38,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Fields that are counted by name; what others differ in is counted together.
 const FIELDS: usize = 500;
 const OTHER_FIELDS: &str = "(other fields)";
-/// The report grows no further.
-const REPORT_BYTES: u64 = 100 << 20;
 
 /// The option `shadow`.
 #[derive(Debug, Clone, Deserialize)]
@@ -212,12 +211,30 @@ impl Comparison {
                 .collect(),
             Err(reason) => vec![Err(reason)],
         };
-        for (running, candidate) in call.outcomes.into_iter().zip(answers) {
-            self.event(&running, candidate);
+        let findings: Vec<_> = call
+            .outcomes
+            .iter()
+            .zip(answers)
+            .map(|(running, candidate)| Finding::of(running, candidate))
+            .collect();
+        // Whoever has seen an event counted finds it in the report.
+        self.report(&call.outcomes, &findings);
+        let mut status = lock(&self.status);
+        for finding in &findings {
+            status.count(finding);
         }
-        if let Some(report) = &mut self.report {
-            report.flush();
+    }
+
+    fn report(&mut self, running: &[Outcome], findings: &[Finding]) {
+        let Some(report) = &mut self.report else {
+            return;
+        };
+        for (running, finding) in running.iter().zip(findings) {
+            if !finding.differences.is_empty() {
+                report.write(&self.name, running, &finding.differences);
+            }
         }
+        report.flush();
     }
 
     fn call(&mut self, context: &str, inputs: &[&[u8]]) -> Result<Vec<Outcome>, String> {
@@ -232,8 +249,17 @@ impl Comparison {
         self.instance = Some(instance);
         Ok(outcomes)
     }
+}
 
-    fn event(&mut self, running: &Outcome, candidate: Result<Outcome, String>) {
+/// What became of one event.
+struct Finding {
+    /// The candidate could not map what the running component could.
+    failed: bool,
+    differences: Vec<diff::Difference>,
+}
+
+impl Finding {
+    fn of(running: &Outcome, candidate: Result<Outcome, String>) -> Self {
         let same = match (running, &candidate) {
             (Outcome::Emit(running), Ok(Outcome::Emit(candidate))) => running == candidate,
             (Outcome::Drop, Ok(Outcome::Drop)) | (Outcome::Fail(_), Ok(Outcome::Fail(_))) => true,
@@ -246,27 +272,27 @@ impl Comparison {
         } else {
             differences(running, candidate)
         };
-        let mut status = lock(&self.status);
-        status.compared += 1;
-        status.failed += u64::from(failed);
-        if differences.is_empty() {
+        Self { failed, differences }
+    }
+}
+
+impl ShadowStatus {
+    fn count(&mut self, finding: &Finding) {
+        self.compared += 1;
+        self.failed += u64::from(finding.failed);
+        if finding.differences.is_empty() {
             return;
         }
-        status.different += 1;
-        let mut fields: Vec<_> = differences
+        self.different += 1;
+        let fields: BTreeSet<_> = finding
+            .differences
             .iter()
             .map(|difference| field(&difference.path))
             .collect();
-        fields.sort_unstable();
-        fields.dedup();
         for field in fields {
-            let full = status.fields.len() >= FIELDS && !status.fields.contains_key(&field);
+            let full = self.fields.len() >= FIELDS && !self.fields.contains_key(&field);
             let field = if full { OTHER_FIELDS.to_owned() } else { field };
-            *status.fields.entry(field).or_default() += 1;
-        }
-        drop(status);
-        if let Some(report) = &mut self.report {
-            report.write(&self.name, running, &differences);
+            *self.fields.entry(field).or_default() += 1;
         }
     }
 }
@@ -302,118 +328,5 @@ fn field(path: &str) -> String {
         "(document)".to_owned()
     } else {
         field
-    }
-}
-
-/// The file with the differences, made when there is one.
-struct Report {
-    path: PathBuf,
-    file: Option<BufWriter<File>>,
-    written: u64,
-    ended: bool,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    transform: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<String>,
-    differences: Vec<Shown<'a>>,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    field: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    running: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    candidate: Option<&'a Value>,
-}
-
-impl Report {
-    /// Looks whether there can be one; nothing is written before there are events.
-    fn at(path: PathBuf) -> Result<Self, String> {
-        let failed =
-            |reason: &dyn std::fmt::Display| format!("{} cannot be written: {reason}", path.display());
-        if path.is_dir() {
-            return Err(failed(&"it is a folder"));
-        }
-        if !path.parent().is_none_or(Path::is_dir) {
-            return Err(failed(&"there is no such folder"));
-        }
-        Ok(Self {
-            path,
-            file: None,
-            written: 0,
-            ended: false,
-        })
-    }
-
-    fn file(&mut self) -> std::io::Result<&mut BufWriter<File>> {
-        if self.file.is_none() {
-            let mut options = File::options();
-            options.create(true).append(true);
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::OpenOptionsExt;
-                // It holds parts of events.
-                options.mode(0o600);
-            }
-            let file = options.open(&self.path)?;
-            self.written += file.metadata()?.len();
-            self.file = Some(BufWriter::new(file));
-        }
-        self.file
-            .as_mut()
-            .ok_or_else(|| std::io::ErrorKind::NotFound.into())
-    }
-
-    fn write(&mut self, transform: &str, running: &Outcome, differences: &[diff::Difference]) {
-        if self.ended {
-            return;
-        }
-        let document = answer::documents(running).ok();
-        let event_id =
-            document.and_then(|document| Some(document.pointer("/event/id")?.as_str()?.to_owned()));
-        let line = Line {
-            transform,
-            event_id,
-            differences: differences
-                .iter()
-                .map(|difference| Shown {
-                    field: &difference.path,
-                    running: difference.expected.as_ref(),
-                    candidate: difference.got.as_ref(),
-                })
-                .collect(),
-        };
-        let Ok(mut line) = serde_json::to_vec(&line) else {
-            return;
-        };
-        line.push(b'\n');
-        self.written += line.len() as u64;
-        let reason = if self.written > REPORT_BYTES {
-            Some("it has reached 100 MiB".to_owned())
-        } else {
-            let written = self.file().and_then(|file| file.write_all(&line));
-            written.err().map(|error| error.to_string())
-        };
-        if let Some(reason) = reason {
-            self.end(&reason);
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.ended
-            && let Some(file) = &mut self.file
-            && let Err(error) = file.flush()
-        {
-            self.end(&error.to_string());
-        }
-    }
-
-    fn end(&mut self, reason: &str) {
-        self.ended = true;
-        warn!(path = %self.path.display(), reason, "the report of differences ends here; they are still counted");
     }
 }

@@ -38,7 +38,7 @@ async fn until(slot: &Slot, done: impl Fn(&ShadowStatus) -> bool) -> ShadowStatu
             if done(&status) {
                 return status;
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(30), waiting)
@@ -80,6 +80,23 @@ async fn a_candidate_is_compared_field_by_field_and_delivers_nothing() {
             std::fs::metadata(report).unwrap().permissions().mode() & 0o777,
             0o600
         );
+    }
+}
+
+#[tokio::test]
+async fn what_is_counted_is_in_the_report() {
+    let lab = Lab::new();
+    let (mut worker, slot) = shadowed(&lab, &tagging('b'), 1.0).await;
+    // Events of one origin are mapped in one call.
+    let event = o365_core::LogEvent::untracked(Bytes::from_static(b"{\"n\":1}"));
+    for call in 1..=20 {
+        let batch = std::iter::repeat_n(event.clone(), 100).collect();
+        worker.transform_batch(batch, &mut TransformOutputs::new([]));
+        // Whatever the moment: a reader of the numbers finds the lines.
+        let status = until(&slot, |status| status.compared > (call - 1) * 100).await;
+        let text = std::fs::read_to_string(lab.dir.path().join("diff.ndjson")).unwrap();
+        assert!(text.lines().count() as u64 >= status.different, "{status:?}");
+        until(&slot, |status| status.compared == call * 100).await;
     }
 }
 
