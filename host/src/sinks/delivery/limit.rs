@@ -58,7 +58,10 @@ impl Limit {
 
     /// Learns from a request that has ended, when so many were going on.
     pub(super) fn observe(&mut self, done: Done, at_a_time: usize) {
-        let took = done.took.max(Duration::from_micros(1)).as_secs_f64();
+        let Some(took) = done.took else {
+            return;
+        };
+        let took = took.max(Duration::from_micros(1)).as_secs_f64();
         let [now, before] = &mut self.best;
         *now = now.min(took);
         let best = now.min(*before);
@@ -85,7 +88,7 @@ mod tests {
 
     fn done(millis: u64, overloaded: bool) -> Done {
         Done {
-            took: Duration::from_millis(millis),
+            took: Some(Duration::from_millis(millis)),
             overloaded,
             too_large: None,
         }

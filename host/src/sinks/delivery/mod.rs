@@ -143,8 +143,8 @@ impl<D: Destination> Delivery<D> {
 /// How a request ended: for the [`Limit`].
 #[derive(Debug, Clone, Copy)]
 struct Done {
-    /// How long the last attempt took.
-    took: Duration,
+    /// How long the last attempt took; nothing if there was none, because no event could be written.
+    took: Option<Duration>,
     /// Whether any attempt said that the server has too much to do, or got no answer.
     overloaded: bool,
     /// The bytes of the smallest attempt with several events that was too large.
@@ -199,7 +199,7 @@ impl<D: Destination> Requests<'_, D> {
     async fn send(&self, mut batch: Batch) -> Result<Done, ComponentError> {
         self.refuse(std::mem::take(&mut batch.unwritable)).await;
         let mut done = Done {
-            took: Duration::ZERO,
+            took: None,
             overloaded: false,
             too_large: None,
         };
@@ -209,7 +209,7 @@ impl<D: Destination> Requests<'_, D> {
             while !batch.events.is_empty() {
                 let began = Instant::now();
                 let answer = self.attempt(&batch).await;
-                done.took = began.elapsed();
+                done.took = Some(began.elapsed());
                 let again = match answer {
                     Answer::Divide(failure) | Answer::TooLarge(failure) if batch.events.len() == 1 => {
                         let events = batch.events.drain(..);

@@ -219,6 +219,27 @@ async fn what_is_not_taken_as_a_whole_is_tried_in_halves() {
     assert_eq!(taken, ["a", "b", "c", "d"]);
 }
 
+/// What is never sent says nothing of how fast the server answers.
+#[tokio::test(start_paused = true)]
+async fn events_that_cannot_be_written_slow_down_no_others() {
+    let destination = Scripted::new(taken);
+    let mut sink = delivery(&destination);
+    sink.request.concurrency = Concurrency::Adaptive;
+    sink.batch.max_events = 1;
+    let (alone, _) = tracked_batch([Bytes::from_static(b"!")]);
+    let (others, _) = tracked_batch(std::iter::repeat_n(Bytes::from_static(b"a"), 500));
+    let input = stream::iter([alone]).chain(stream::once(async {
+        sleep(Duration::from_mins(1)).await;
+        others
+    }));
+    Box::new(sink)
+        .run(input.boxed(), Refused::default().events())
+        .await
+        .unwrap();
+    let most = destination.most.load(Ordering::SeqCst);
+    assert!(most > 10, "{most} requests at a time");
+}
+
 /// Bytes of a request.
 fn size(events: &[Encoded]) -> usize {
     events.iter().map(|event| event.body.len()).sum()
