@@ -48,7 +48,7 @@ impl Reloader {
                     info!("SIGHUP: reading the configuration and the files of components again");
                     self.reload().await;
                     for slot in self.roster.slots() {
-                        wasm::reload(&slot).await;
+                        wasm::follow_file(&slot).await;
                     }
                 }
                 asked = questions.recv() => {

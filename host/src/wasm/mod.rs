@@ -43,5 +43,5 @@ pub use size::ByteSize;
 pub use slot::{Refused, Slot, SlotStatus, Swap};
 pub use transform::{SlotHandle, WasmConfig};
 pub use wasi::WasiGrants;
-pub use watch::{LOOK_EVERY, reload, watch};
+pub use watch::{LOOK_EVERY, follow_file, watch};
 pub use world::{Export, Import, Obstacle, WasiUse};

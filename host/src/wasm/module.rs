@@ -223,6 +223,11 @@ impl Module {
         &self.digest
     }
 
+    /// Whether it does the same: the same component with the same options.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.options == other.options
+    }
+
     /// Whether the component is ours, and so trusted to write JSON.
     pub(super) fn is_builtin(&self) -> bool {
         self.name == BUILTIN_ECS_NAME

@@ -63,10 +63,16 @@ pub enum Refused {
 impl Recipe {
     fn load(&self, engine: &Arc<WasmEngine>) -> Result<Module, Refused> {
         let module = Module::load(engine, &self.module, &self.dir, self.limits, self.options.clone())?;
-        if let Some(place) = &self.canary {
-            canary::check(&module, &self.dir.join(place)).map_err(Refused::Canary)?;
-        }
+        self.try_out(&module)?;
         Ok(module)
+    }
+
+    /// Nothing gets events that does not pass.
+    fn try_out(&self, module: &Module) -> Result<(), Refused> {
+        match &self.canary {
+            Some(place) => canary::check(module, &self.dir.join(place)).map_err(Refused::Canary),
+            None => Ok(()),
+        }
     }
 
     fn load_shadow(&self, engine: &Arc<WasmEngine>, key: &ComponentKey) -> Result<Option<Shadow>, Refused> {
@@ -126,6 +132,8 @@ pub struct SlotStatus {
 struct Running {
     current: Arc<Module>,
     previous: Option<Arc<Module>>,
+    /// Digest of what was read last from the file, whether it runs or not.
+    read: String,
     status: SlotStatus,
 }
 
@@ -180,6 +188,7 @@ impl Slot {
             running: Mutex::new(Running {
                 current,
                 previous: None,
+                read: status.digest.clone(),
                 status,
             }),
             generation: AtomicU64::new(0),
@@ -224,9 +233,15 @@ impl Slot {
     /// Lets the candidate of the shadow run take over, which ends the comparison. It keeps its options.
     pub fn promote(&self) -> Result<Swap, Refused> {
         let _one_at_a_time = lock(&self.changing);
+        let began = Instant::now();
         let shadow = self.shadow.as_ref().ok_or(Refused::NoCandidate)?;
+        let module = shadow.module();
+        if let Err(refused) = self.recipe.try_out(&module) {
+            self.refuse(shadow.name(), &refused);
+            return Err(refused);
+        }
         shadow.end();
-        Ok(self.take_over(shadow.module(), Instant::now()))
+        Ok(self.take_over(module, began))
     }
 
     /// Moves when another component has taken over. Cheap.
@@ -254,12 +269,31 @@ impl Slot {
 
     /// Reads the file again, and lets what is in it take over. Takes as long as loading and compiling do: up to seconds.
     pub fn reload(&self) -> Result<Swap, Refused> {
+        self.read_again(|_| true)
+    }
+
+    /// As [`Self::reload`], for whoever knows only that the file may be another one: one that is as it was does not undo what
+    /// an operator has chosen since, by a promotion or by going back.
+    pub fn follow_file(&self) -> Result<Swap, Refused> {
+        self.read_again(|is_new| is_new)
+    }
+
+    /// `takes_over` decides, told whether the file holds another component than when it was read last.
+    fn read_again(&self, takes_over: impl Fn(bool) -> bool) -> Result<Swap, Refused> {
         let _one_at_a_time = lock(&self.changing);
         let began = Instant::now();
         match self.recipe.load(&self.engine) {
-            Ok(module) => Ok(self.take_over(Arc::new(module), began)),
+            Ok(module) => {
+                let digest = module.digest().to_owned();
+                let before = std::mem::replace(&mut lock(&self.running).read, digest);
+                if takes_over(before != module.digest()) {
+                    return Ok(self.take_over(Arc::new(module), began));
+                }
+                lock(&self.running).status.refusal = None;
+                Ok(Swap::Unchanged)
+            }
             Err(refused) => {
-                self.refuse(&refused);
+                self.refuse(&self.recipe.module, &refused);
                 Err(refused)
             }
         }
@@ -277,7 +311,7 @@ impl Slot {
 
     fn take_over(&self, module: Arc<Module>, began: Instant) -> Swap {
         let mut running = lock(&self.running);
-        if module.digest() == running.current.digest() {
+        if module.is_same_as(&running.current) {
             running.status.refusal = None;
             return Swap::Unchanged;
         }
@@ -296,11 +330,11 @@ impl Slot {
         Swap::Done { from, to, took }
     }
 
-    fn refuse(&self, refused: &Refused) {
+    fn refuse(&self, module: &str, refused: &Refused) {
         let mut running = lock(&self.running);
         running.status.refused += 1;
         running.status.refusal = Some(refused.to_string());
-        warn!(transform = %self.key, module = %self.recipe.module, reason = %refused, running = %running.status.digest,
+        warn!(transform = %self.key, module, reason = %refused, running = %running.status.digest,
             "the component is refused, the one before goes on");
     }
 }

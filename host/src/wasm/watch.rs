@@ -28,17 +28,17 @@ pub async fn watch(slots: impl Fn() -> Vec<Arc<Slot>>, every: Duration) -> Infal
         }
         for (slot, file) in &mut watched {
             if file.has_changed(slot.stamp()) {
-                reload(slot).await;
+                follow_file(slot).await;
             }
         }
     }
 }
 
-/// Reloads without holding up the other tasks. What became of it is in the log.
-pub async fn reload(slot: &Arc<Slot>) {
+/// Reads the file without holding up the other tasks. What became of it is in the log.
+pub async fn follow_file(slot: &Arc<Slot>) {
     let slot = Arc::clone(slot);
     let key = slot.key().clone();
-    if let Err(error) = tokio::task::spawn_blocking(move || slot.reload()).await {
-        warn!(transform = %key, %error, "reloading the component failed");
+    if let Err(error) = tokio::task::spawn_blocking(move || slot.follow_file()).await {
+        warn!(transform = %key, %error, "reading the component again failed");
     }
 }

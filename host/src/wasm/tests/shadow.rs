@@ -3,7 +3,7 @@
 use o365_core::SyncTransform;
 
 use super::{
-    swap::{mapped, swappable},
+    swap::{mapped, swappable, with_canary},
     *,
 };
 use crate::wasm::{Refused, ShadowConfig, ShadowStatus, Slot, Swap, guests::tagging};
@@ -169,6 +169,55 @@ async fn a_candidate_takes_over_when_it_is_told_to() {
 
     let (_transform, alone) = swappable(&lab, &tagging('a'), |_| {}).await;
     assert!(matches!(alone.promote(), Err(Refused::NoCandidate)));
+}
+
+#[tokio::test]
+async fn a_candidate_must_pass_the_canary_fixtures_to_take_over() {
+    let lab = Lab::new();
+    let shadow = candidate(&lab, &tagging('b'));
+    let with_canary = with_canary(&lab);
+    let (transform, slot) = swappable(&lab, &tagging('a'), |config| {
+        with_canary(config);
+        config.shadow = Some(shadow);
+    })
+    .await;
+    let Transform::Synchronous(mut worker) = transform else {
+        unreachable!("it is synchronous")
+    };
+    let refused = slot.promote().unwrap_err();
+    assert!(matches!(refused, Refused::Canary(_)), "{refused}");
+    let status = slot.status();
+    assert_eq!((status.swapped, status.refused), (0, 1));
+    assert_eq!(status.refusal, Some(refused.to_string()));
+    // It is compared as before.
+    assert_eq!(mapped(&mut *worker), r#"{"tag":"a","n":1}"#);
+    until(&slot, |status| status.compared == 1).await;
+}
+
+#[tokio::test]
+async fn a_candidate_may_differ_only_in_its_options() {
+    let lab = Lab::new();
+    let tags = |tag: &str| json!({ "tags": [tag] });
+    let shadow = ShadowConfig {
+        module: "builtin:ecs".to_owned(),
+        options: Some(tags("new")),
+        sample: 1.0,
+        report: None,
+    };
+    let (transform, slot) = swappable(&lab, &tagging('a'), |config| {
+        "builtin:ecs".clone_into(&mut config.module);
+        config.options = tags("old");
+        config.shadow = Some(shadow);
+    })
+    .await;
+    let Transform::Synchronous(mut worker) = transform else {
+        unreachable!("it is synchronous")
+    };
+    assert!(mapped(&mut *worker).contains(r#""tags":["old"]"#));
+    assert!(matches!(slot.promote().unwrap(), Swap::Done { .. }));
+    assert!(mapped(&mut *worker).contains(r#""tags":["new"]"#));
+    slot.roll_back().unwrap();
+    assert!(mapped(&mut *worker).contains(r#""tags":["old"]"#));
 }
 
 #[tokio::test]
