@@ -9,7 +9,7 @@
 //!
 //! Everything below the **cursor** has been listed completely at least once since [`Progress::origin`], or is named
 //! as a [`Gap`]. A cell that cannot be listed holds the cursor back, but not the cells behind it; the next cycle goes on
-//! with what the last one could not list (see [`Round`]).
+//! with what the last one could not list, and begins with what it has not asked for (see [`Round`]).
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -168,9 +168,7 @@ impl Planner {
             (Phase::Listing(cycle), Input::TooMuch) => self.halve(cycle),
             (Phase::Listing(cycle), Input::Refused) => self.refused(cycle, now),
             (Phase::Listing(cycle), Input::Skip) => self.skip(cycle),
-            (Phase::Listing(cycle), Input::Abort) => vec![Effect::Done {
-                left: cycle.skipped.windows + 1 + cycle.rest.len(),
-            }],
+            (Phase::Listing(cycle), Input::Abort) => self.abort(&cycle),
             (
                 phase,
                 Input::Poll { .. }
@@ -239,7 +237,8 @@ impl Planner {
             .take()
             .filter(|round| round.holds(now, self.settings.sweep_interval));
         let round = self.round.insert(round.unwrap_or_else(|| Round::new(now)));
-        let windows = round.left(windows, end, lookback, now).collect();
+        let windows: Vec<_> = round.left(windows, end, lookback, now).collect();
+        let windows = round.failed_last(windows.into_iter());
         effects.extend(self.next(sweep, windows, Skipped::default()));
         effects
     }
@@ -263,7 +262,7 @@ impl Planner {
         };
         round.listed(cycle.current);
         // What was neither skipped nor is to come was listed, in this cycle or in those of the round before it.
-        let next = cycle.rest.front().map(Window::start);
+        let next = cycle.rest.iter().map(Window::start).min();
         let left = next.into_iter().chain(cycle.skipped.oldest).min();
         let reached = left.map_or(round.horizon(), |left| left.min(round.horizon()));
         progress.cursor = progress.cursor.max(reached);
@@ -275,7 +274,22 @@ impl Planner {
         effects
     }
 
+    fn abort(&mut self, cycle: &Cycle) -> Vec<Effect> {
+        if let Some(round) = &mut self.round {
+            if cycle.skipped.windows > 0 {
+                round.failed(cycle.current);
+            } else {
+                round.forgive();
+            }
+        }
+        let left = cycle.skipped.windows + 1 + cycle.rest.len();
+        vec![Effect::Done { left }]
+    }
+
     fn skip(&mut self, cycle: Cycle) -> Vec<Effect> {
+        if let Some(round) = &mut self.round {
+            round.failed(cycle.current);
+        }
         let start = cycle.current.start();
         let skipped = Skipped {
             windows: cycle.skipped.windows + 1,
@@ -330,8 +344,9 @@ impl Planner {
     fn next(&mut self, sweep: bool, mut rest: VecDeque<Window>, skipped: Skipped) -> Vec<Effect> {
         let Some(current) = rest.pop_front() else {
             let left = skipped.windows;
-            if left == 0 {
-                self.round = None;
+            match &mut self.round {
+                Some(round) if left > 0 => round.forgive(),
+                round => *round = None,
             }
             return vec![Effect::Done { left }];
         };

@@ -1,6 +1,8 @@
 //! What the cycles since the last complete one have listed, so that the next one lists what is missing and not everything
 //! again: with three failures in ten requests, hardly any cycle would ever be complete.
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::grid;
@@ -20,6 +22,8 @@ pub(super) struct Round {
     spans: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     /// Up to where it has looked, by the time at which it did.
     horizon: DateTime<Utc>,
+    /// Starts of the windows that failed in its last cycle.
+    failed: Vec<DateTime<Utc>>,
 }
 
 impl Round {
@@ -29,6 +33,7 @@ impl Round {
             cycle: now,
             spans: Vec::new(),
             horizon: DateTime::<Utc>::MIN_UTC,
+            failed: Vec::new(),
         }
     }
 
@@ -59,6 +64,29 @@ impl Round {
             }
         }
         self.spans = merged;
+    }
+
+    /// A window has failed. If the cycle is given up for it, those behind it were not asked for.
+    pub(super) fn failed(&mut self, window: Window) {
+        self.failed.push(window.start());
+    }
+
+    /// The last cycle came to its end, or something else than its windows kept it from it: there is nothing to put last.
+    pub(super) fn forgive(&mut self) {
+        self.failed.clear();
+    }
+
+    /// What failed in a cycle that was given up comes last in the next one: a few windows that cannot be listed must not keep
+    /// it from all others, as often as it begins.
+    pub(super) fn failed_last(&mut self, windows: impl Iterator<Item = Window>) -> VecDeque<Window> {
+        let failed = std::mem::take(&mut self.failed);
+        let (last, mut windows): (VecDeque<_>, VecDeque<_>) = windows.partition(|window| {
+            failed
+                .iter()
+                .any(|start| window.start() <= *start && *start < window.end())
+        });
+        windows.extend(last);
+        windows
     }
 
     /// Of the windows of a cycle that begins now, up to `end`, those that are still to be listed.

@@ -53,6 +53,44 @@ fn a_later_cycle_lists_the_lookback_and_what_is_new_besides() {
     );
 }
 
+/// Three that fail in a row end a cycle, as in an outage.
+#[test]
+fn windows_that_always_fail_do_not_keep_the_others_from_being_listed() {
+    let bad = [
+        at("2026-01-09T00:00:00"),
+        at("2026-01-09T06:00:00"),
+        at("2026-01-09T12:00:00"),
+    ];
+    let mut planner = Planner::new(settings(), None);
+    let mut listed = Vec::new();
+    let mut asked = 0;
+    let mut now = at(NOW);
+    for _ in 0..2 {
+        let mut in_a_row = 0;
+        let (windows, progress, ..) = cycle_with(&mut planner, now, true, |window| {
+            asked += 1;
+            if !bad.contains(&window.start()) {
+                in_a_row = 0;
+                listed.push(window.start());
+                return Input::Listed;
+            }
+            in_a_row += 1;
+            if in_a_row > 2 { Input::Abort } else { Input::Skip }
+        });
+        assert!(!windows.is_empty());
+        assert_eq!(progress.unwrap().cursor, bad[0], "it is held back");
+        now += TimeDelta::seconds(2);
+    }
+    assert_eq!((listed.len(), asked), (29 - bad.len(), 29 + bad.len()));
+    // Once they can be listed, all is well.
+    let (windows, progress, _) = cycle(&mut planner, now, true);
+    let starts: Vec<_> = windows.iter().map(Window::start).collect();
+    assert_eq!(
+        (starts, progress.cursor),
+        (bad.to_vec(), at(NOW) + TimeDelta::seconds(2))
+    );
+}
+
 /// It was planned in time: the margin is there for that.
 #[test]
 fn a_first_window_that_fails_for_some_minutes_is_no_gap() {
