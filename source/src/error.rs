@@ -128,6 +128,8 @@ pub(crate) enum Class {
     Expired,
     /// The blob is not there, or its text makes no sense: a few tries, then it is set aside.
     Unusable,
+    /// This request is refused, and why is not known. Others may not be.
+    Rejected,
     /// Our own defect, or a service that we do not know.
     Bug,
 }
@@ -219,9 +221,14 @@ fn classify(
             "AF20001" | "AF20002" | "AF20053" | "AF20054" => return Class::Bug,
             _ if code.starts_with("AF5") => return transient,
             _ if code.starts_with("AF1") && status != 401 => return Class::Permission,
-            _ if code.starts_with("AF2") || code.starts_with("StartSubscription") => {
+            // The tenant or the content type is not what we think.
+            _ if ["AF2001", "AF2002", "StartSubscription"]
+                .iter()
+                .any(|known| code.starts_with(known)) =>
+            {
                 return Class::Permission;
             }
+            _ if code.starts_with("AF2") && !matches!(status, 401 | 403) => return Class::Rejected,
             _ => {}
         }
     }
@@ -232,8 +239,9 @@ fn classify(
         408 | 500..=599 => transient,
         404 if operation == Operation::FetchBlob => Class::Unusable,
         405 | 411 | 414 | 415 | 300..=399 => Class::Bug,
-        // 400, 403, 404 and what else there may be.
-        _ => Class::Permission,
+        403 | 404 => Class::Permission,
+        // 400 and what else there may be.
+        _ => Class::Rejected,
     }
 }
 
@@ -298,12 +306,14 @@ mod tests {
             (FetchBlob, 404, "", Class::Unusable),
             (ListContent, 404, "", Class::Permission),
             (FetchBlob, 400, "AF20051", Class::Expired),
+            (FetchBlob, 400, "AF20099", Class::Rejected),
+            (FetchBlob, 400, "", Class::Rejected),
             (FetchBlob, 401, "", Class::Unauthorized),
             (FetchBlob, 401, "AF10001", Class::Unauthorized),
             (FetchBlob, 403, "AF10001", Class::Permission),
             (FetchBlob, 403, "", Class::Permission),
             (ListContent, 400, "AF20020", Class::Permission),
-            (ListContent, 400, "AF29999", Class::Permission),
+            (ListContent, 400, "AF29999", Class::Rejected),
             (
                 StartSubscription,
                 400,

@@ -389,9 +389,12 @@ async fn failed(
         Class::Bug if matches!(error, ApiError::Refused(_)) => {
             lost(feed, blob, poison::is_over(feed, blob), reason).await
         }
-        Class::Unusable | Class::Window | Class::StalePage | Class::TooMuch | Class::Bug => {
-            poison::unusable(feed, blob, reason, body).await
-        }
+        Class::Unusable
+        | Class::Rejected
+        | Class::Window
+        | Class::StalePage
+        | Class::TooMuch
+        | Class::Bug => poison::unusable(feed, blob, reason, body).await,
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn run(feed: &Feed, out: SourceSender) -> Result<End, SourceErr
         phase: Phase::Ask,
         paused_until: None,
         failures: 0,
+        refusals: 0,
         last_failure: None,
         failing: false,
         hopeless: false,
@@ -105,6 +106,8 @@ struct Fetcher<'a> {
     phase: Phase,
     paused_until: Option<Instant>,
     failures: u32,
+    /// Blobs in a row that were refused.
+    refusals: u32,
     last_failure: Option<String>,
     /// The last blob that ended has to be tried again.
     failing: bool,
@@ -233,6 +236,7 @@ impl Fetcher<'_> {
             Ok(Outcome::Final) => {
                 self.failing = false;
                 self.failures = 0;
+                self.refusals = 0;
                 self.feed.touch();
             }
             Ok(Outcome::Abandoned) => {}
@@ -253,8 +257,13 @@ impl Fetcher<'_> {
             Ok(Outcome::Refused { reason }) => {
                 self.last_failure = Some(reason);
                 self.phase = Phase::Ask;
-                self.hopeless = self.feed.once();
-                self.paused_until = Some(Instant::now() + SLOW.wait(1, None, jitter));
+                self.failing = true;
+                self.refusals += 1;
+                // One blob that is refused is not the feed.
+                if self.refusals >= PATIENCE {
+                    self.hopeless = self.feed.once();
+                    self.paused_until = Some(Instant::now() + SLOW.wait(1, None, jitter));
+                }
             }
             Err(error) => {
                 // Everything else that is on its way ends by itself.

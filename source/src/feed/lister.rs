@@ -3,7 +3,7 @@
 
 mod subscription;
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
@@ -138,10 +138,14 @@ fn judge(feed: &Feed, failure: &Failure, failures: u32) -> (Duration, bool, Stri
                 Class::Throttled { .. } | Class::NoSubscription | Class::StalePage => {
                     (feed.wait(TRANSIENT, failures + 2, None), false, reason)
                 }
-                Class::Unauthorized | Class::Permission | Class::Bug | Class::Window | Class::TooMuch => {
-                    (SLOW.wait(failures, None, jitter), true, reason)
-                }
-                Class::Expired | Class::Unusable => (SLOW.wait(failures, None, jitter), true, reason),
+                Class::Unauthorized
+                | Class::Permission
+                | Class::Rejected
+                | Class::Bug
+                | Class::Window
+                | Class::TooMuch
+                | Class::Expired
+                | Class::Unusable => (SLOW.wait(failures, None, jitter), true, reason),
             }
         }
     }
@@ -265,7 +269,10 @@ impl Lister<'_> {
                 .list_content(feed.key.content_type, window)
                 .await
             {
-                Ok(descriptors) => return Listed::All(descriptors),
+                Ok(descriptors) => {
+                    feed.refuted.store(false, Ordering::Relaxed);
+                    return Listed::All(descriptors);
+                }
                 Err(error) => error,
             };
             match error.class() {
@@ -273,7 +280,7 @@ impl Lister<'_> {
                 Class::Throttled { .. } if !feed.gives_up(Duration::ZERO) => {}
                 // A page's address has gone stale: the window again, from its first page.
                 Class::StalePage if stale < STALE_PAGES => stale += 1,
-                Class::Transient { retry_after: None } | Class::StalePage => {
+                Class::Transient { retry_after: None } | Class::StalePage | Class::Rejected | Class::Bug => {
                     return Listed::Not(Input::Skip, error);
                 }
                 Class::NoSubscription => {
@@ -293,8 +300,7 @@ impl Lister<'_> {
                 | Class::Throttled { .. }
                 | Class::Unauthorized
                 | Class::Permission
-                | Class::Expired
-                | Class::Bug => return Listed::Not(Input::Abort, error),
+                | Class::Expired => return Listed::Not(Input::Abort, error),
             }
         }
     }

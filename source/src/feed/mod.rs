@@ -88,6 +88,8 @@ pub(crate) struct Feed {
     wake: Notify,
     /// The subscription is known to be enabled.
     subscribed: AtomicBool,
+    /// The service has refused requests for want of a subscription, whatever its list says.
+    refuted: AtomicBool,
     listing_ended: AtomicBool,
     /// A request was answered with there being no subscription.
     unsubscribed: Notify,
@@ -132,6 +134,7 @@ impl Feed {
             limiter: Limiter::default(),
             wake: Notify::new(),
             subscribed: AtomicBool::new(false),
+            refuted: AtomicBool::new(false),
             listing_ended: AtomicBool::new(false),
             unsubscribed: Notify::new(),
             fetched: CancellationToken::new(),
@@ -179,6 +182,7 @@ impl Feed {
 
     /// The subscription is missing or disabled.
     fn lose_subscription(&self) {
+        self.refuted.store(true, Ordering::Relaxed);
         self.subscribed.store(false, Ordering::Relaxed);
         self.unsubscribed.notify_one();
     }

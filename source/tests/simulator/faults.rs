@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use o365_simulator::{
     Action, BlobContent, BlobSpec, ContentType, Count, FaultRule, Operation, RetryAfter, SimulatorConfig,
 };
 use o365_source::ledger::BlobState;
 
-use crate::world::{World, once};
+use crate::{
+    collectors::add,
+    world::{World, ids, once},
+};
 
 /// A world with trouble in which everything arrives nevertheless, in one run.
 async fn survives(rules: impl IntoIterator<Item = FaultRule>) -> World {
@@ -212,6 +216,85 @@ async fn a_disabled_subscription_is_started_again() {
     world.assert_well_behaved();
 }
 
+/// The list of subscriptions may lack what it is asked for, and the listing says it.
+#[tokio::test]
+async fn a_disabled_subscription_is_started_again_whatever_the_list_says() {
+    let world = survives([]).await;
+    world.handle().advance(Duration::from_mins(20));
+    world.faults([FaultRule::new(
+        Operation::ListSubscriptions,
+        Action::MissingStatus,
+    )]);
+    world
+        .handle()
+        .disable_subscription(&world.tenants[0], ContentType::Exchange)
+        .unwrap();
+    assert_eq!(world.collect().await, Vec::<String>::new());
+    assert!(
+        world
+            .handle()
+            .is_subscribed(&world.tenants[0], ContentType::Exchange)
+            .unwrap()
+    );
+    assert_eq!(world.handle().report().starts.len(), 2);
+    world.assert_well_behaved();
+}
+
+/// A gateway that dislikes one address, for example.
+#[tokio::test]
+async fn a_blob_that_is_refused_holds_up_no_other() {
+    for status in [400, 403, 409] {
+        let world = World::small(200, |simulated| simulated.events_per_blob = 2).await;
+        let refused = world.handle().report().blobs[0].content_id.clone();
+        world.faults([FaultRule {
+            content_id: Some(refused),
+            ..FaultRule::new(
+                Operation::FetchBlob,
+                Action::Html {
+                    status,
+                    retry_after: None,
+                },
+            )
+        }]);
+        let collected = world.once().await;
+        // It holds one or two.
+        let found = collected.documents.len();
+        assert!((198..200).contains(&found), "{status} {found}");
+    }
+}
+
+/// An address of a page that leads elsewhere, for example, or a gateway that dislikes a time.
+#[tokio::test]
+async fn a_window_that_is_refused_keeps_no_other_from_being_listed() {
+    let elsewhere = FaultRule::new(
+        Operation::ListContent,
+        Action::NextPageOrigin {
+            origin: "https://elsewhere.example".to_owned(),
+        },
+    );
+    let bad_request = FaultRule {
+        nth: Some(1),
+        ..FaultRule::new(
+            Operation::ListContent,
+            Action::Html {
+                status: 400,
+                retry_after: None,
+            },
+        )
+    };
+    for (rule, found) in [(elsewhere, vec!["c"]), (bad_request, vec!["a", "b", "c"])] {
+        let world = World::small(0, |simulated| simulated.page_size = 1).await;
+        // Two pages in one window, and one in a later one.
+        add(&world, TimeDelta::hours(100), &["a"]);
+        add(&world, TimeDelta::hours(100), &["b"]);
+        add(&world, TimeDelta::hours(30), &["c"]);
+        world.faults([rule]);
+        let collected = world.once().await;
+        assert!(collected.result.is_err(), "it is not complete");
+        assert_eq!(ids(&collected.documents), found);
+    }
+}
+
 #[tokio::test]
 async fn odd_bodies_cost_at_most_the_odd_event() {
     for action in [
@@ -399,7 +482,7 @@ async fn a_sick_tenant_does_not_harm_a_healthy_one() {
         })
         .collect();
     expected.sort();
-    assert_eq!(crate::world::ids(&collected.documents), expected);
+    assert_eq!(ids(&collected.documents), expected);
     // A wrong secret is not tried by every feed.
     assert!(
         world.handle().report().token_requests <= 2,
@@ -462,7 +545,7 @@ async fn a_service_that_stays_away_ends_a_single_run_with_names() {
 async fn clocks_that_differ_are_corrected() {
     // The service's clock is ahead: for it, the oldest window starts too early.
     let mut world = World::small(100, |_| {}).await;
-    world.set_back(chrono::TimeDelta::minutes(20));
+    world.set_back(TimeDelta::minutes(20));
     assert_eq!(world.collect().await, world.expected());
 }
 

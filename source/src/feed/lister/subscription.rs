@@ -58,15 +58,15 @@ impl Lister<'_> {
         }
         let client = &feed.tenant.client;
         match client.is_subscribed(feed.key.content_type).await {
-            // If the service does not say, the listing will.
-            Ok(Some(true) | None) => {
+            // If the service does not say, the listing will; what that has said counts more than the list.
+            Ok(Some(true) | None) if !feed.refuted.load(Ordering::Relaxed) => {
                 feed.subscribed.store(true, Ordering::Relaxed);
                 return Ok(Ok(()));
             }
-            Ok(Some(false)) if feed.shared.settings.plan.range.is_some() => {
+            Ok(_) if feed.shared.settings.plan.range.is_some() => {
                 return Ok(Err(Failure::NotSubscribed));
             }
-            Ok(Some(false)) => {}
+            Ok(_) => {}
             Err(error) => return Ok(Err(Failure::Api(error))),
         }
         let now = feed.shared.pace.now();
