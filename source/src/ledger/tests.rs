@@ -543,3 +543,19 @@ async fn what_is_set_aside_comes_back_when_asked_for_and_expires_in_the_end() {
         verdict.line()
     );
 }
+
+/// A tool that writes, for example.
+#[tokio::test]
+async fn who_keeps_the_ledger_locked_is_to_blame_and_not_that_it_is_closed() {
+    let fixture = Fixture::new().await;
+    let at_once = |connection: &rusqlite::Connection| connection.busy_timeout(Duration::ZERO);
+    fixture.ledger.call(at_once).await.unwrap();
+    let other = rusqlite::Connection::open(Fixture::path(&fixture.folder)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = fixture.ledger.call(|_| Ok(())).await.unwrap_err();
+    let error = crate::error::chain(&error);
+    assert!(error.contains("database is locked"), "{error}");
+    // Nothing is closed.
+    other.execute_batch("ROLLBACK").unwrap();
+    fixture.ledger.call(|_| Ok(())).await.unwrap();
+}

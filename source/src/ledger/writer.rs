@@ -24,7 +24,9 @@ const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 /// Besides the answer: why the whole transaction is gone, if it is.
-type Job = Box<dyn FnOnce(&Connection) -> (Finish, Option<LedgerError>) + Send>;
+type Job = Box<dyn FnOnce(Begun<'_>) -> (Finish, Option<LedgerError>) + Send>;
+/// A transaction, or why there is none.
+type Begun<'a> = Result<&'a Connection, LedgerError>;
 
 /// A handle on the ledger. Clones share the thread, which ends with the last of them.
 #[derive(Debug, Clone)]
@@ -89,7 +91,16 @@ impl Ledger {
     ) -> Result<T, LedgerError> {
         let (answer, outcome) = oneshot::channel();
         let unwritten = Arc::clone(&self.unwritten);
-        let job: Job = Box::new(move |connection| {
+        let job: Job = Box::new(move |begun| {
+            let connection = match begun {
+                Ok(connection) => connection,
+                Err(error) => {
+                    let finish: Finish = Box::new(move |_| {
+                        let _ = answer.send(Err(error));
+                    });
+                    return (finish, None);
+                }
+            };
             // First, since it was said first.
             let written = unwritten.write(connection);
             let result = written
@@ -255,10 +266,17 @@ fn group(
     jobs: &mut mpsc::Receiver<Job>,
     finished: &mut Vec<Finish>,
 ) -> Result<(), LedgerError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            let (finish, _) = first(Err(error.into()));
+            finished.push(finish);
+            return Ok(());
+        }
+    };
     let mut next = Some(first);
     while let Some(job) = next {
-        let (finish, fatal) = job(&transaction);
+        let (finish, fatal) = job(Ok(&transaction));
         finished.push(finish);
         if let Some(fatal) = fatal {
             return Err(fatal);
