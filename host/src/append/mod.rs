@@ -13,7 +13,7 @@ mod tests;
 
 use std::{
     borrow::Cow,
-    fs::{File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{Error, ErrorKind, Result, Write},
     path::{Path, PathBuf},
     sync::Arc,
@@ -42,6 +42,8 @@ pub(crate) struct Manner {
     pub(crate) rotation: Rotation,
     /// Whether it is on disk before something counts as written.
     pub(crate) sync: bool,
+    /// Whether what is made, the file and folders above it, is for its owner only. What is there stays as it is.
+    pub(crate) private: bool,
 }
 
 impl Default for Manner {
@@ -51,7 +53,32 @@ impl Default for Manner {
             header: Vec::new(),
             rotation: Rotation::default(),
             sync: true,
+            private: false,
         }
+    }
+}
+
+impl Manner {
+    fn make_directory(&self, dir: &Path) -> Result<()> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        if self.private {
+            use std::os::unix::fs::DirBuilderExt;
+            builder.mode(0o700);
+        }
+        builder.create(dir)
+    }
+
+    fn open(&self, path: &Path) -> Result<File> {
+        let mut options = OpenOptions::new();
+        options.create(true).read(true).append(true);
+        #[cfg(unix)]
+        if self.private {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        options.open(path)
     }
 }
 
@@ -70,21 +97,21 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    /// Opens a file of JSON lines, or makes it and its directory.
+    /// Opens a file of JSON lines, or makes it and its directory, for its owner only.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        Self::open_as(path, Arc::default())
+        let manner = Manner {
+            private: true,
+            ..Manner::default()
+        };
+        Self::open_as(path, Arc::new(manner))
     }
 
     /// The same for a file of another kind.
     pub(crate) fn open_as(path: &Path, manner: Arc<Manner>) -> Result<Self> {
         let dir = directory(path);
-        std::fs::create_dir_all(dir)?;
+        manner.make_directory(dir)?;
         let is_new = !path.exists();
-        let file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(path)?;
+        let file = manner.open(path)?;
         if is_new && manner.sync {
             sync_directory(dir)?;
         }

@@ -365,3 +365,16 @@ fn the_system_forgets_what_was_written_but_for_the_end() {
     assert_eq!(in_memory(0), Err(Errno::AGAIN));
     assert_eq!(in_memory(length / 2), Ok(1));
 }
+
+/// Dead letters hold whole records, whatever the folder is like that holds theirs.
+#[cfg(unix)]
+#[test]
+fn letters_are_for_their_owner() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("letters").join("today.ndjson");
+    Appender::open(&path).unwrap().append(b"{}\n").unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&dir.path().join("letters")), 0o700);
+}

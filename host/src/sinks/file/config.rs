@@ -108,6 +108,7 @@ impl SinkConfig for FileConfig {
             header: self.encoding.codec.header().to_vec(),
             rotation: self.rotation,
             sync: self.fsync,
+            private: false,
         };
         Ok(Box::new(FileSink {
             key: cx.key.clone(),
