@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::write::GzEncoder;
 use o365_core::{Failure, SensitiveString, config::Problem};
 use reqwest::{
-    Certificate, Method, RequestBuilder, StatusCode, Url,
+    Certificate, Method, RequestBuilder, Response, StatusCode, Url,
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde::Deserialize;
@@ -20,6 +20,8 @@ use super::delivery::{Again, Answer};
 
 /// An answer is read so far, for its reason.
 const REASON_BYTES: usize = 2_000;
+/// More of an answer is of no use to whoever looks at its status only. Up to here, the connection can be used again.
+pub(super) const STATUS_ONLY: usize = 64 << 10;
 
 /// How to log in.
 #[derive(Debug, Clone, Deserialize)]
@@ -108,6 +110,7 @@ impl fmt::Debug for Web {
 pub(super) struct Said {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
+    /// As much as was wished for.
     pub(super) body: Bytes,
 }
 
@@ -143,13 +146,14 @@ impl Web {
         })
     }
 
-    /// Sends a body, and reads the answer. No answer is told in words.
+    /// Sends a body, and reads the answer, at most `longest` bytes of it. No answer is told in words.
     pub(super) async fn send(
         &self,
         method: Method,
         url: Url,
         content_type: &'static str,
         body: Vec<u8>,
+        longest: usize,
     ) -> Result<Said, String> {
         let body = self
             .compression
@@ -162,15 +166,15 @@ impl Web {
         if let Some(encoding) = self.compression.header() {
             request = request.header(CONTENT_ENCODING, encoding);
         }
-        self.finish(request.body(body)).await
+        self.finish(request.body(body), longest).await
     }
 
     /// Asks, and sends nothing.
-    pub(super) async fn ask(&self, method: Method, url: Url) -> Result<Said, String> {
-        self.finish(self.client.request(method, url)).await
+    pub(super) async fn ask(&self, method: Method, url: Url, longest: usize) -> Result<Said, String> {
+        self.finish(self.client.request(method, url), longest).await
     }
 
-    async fn finish(&self, request: RequestBuilder) -> Result<Said, String> {
+    async fn finish(&self, request: RequestBuilder, longest: usize) -> Result<Said, String> {
         let request = request.headers(self.headers.clone());
         let request = match &self.auth {
             None => request,
@@ -184,13 +188,26 @@ impl Web {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
-        let body = response.bytes().await.map_err(explain)?;
+        let body = beginning(response, longest).await.map_err(explain)?;
         Ok(Said {
             status,
             retry_after,
             body,
         })
     }
+}
+
+/// A body, or as much of it; what is longer costs the connection.
+async fn beginning(mut response: Response, longest: usize) -> Result<Bytes, reqwest::Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = longest - body.len();
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if chunk.len() > room {
+            break;
+        }
+    }
+    Ok(body.freeze())
 }
 
 impl Said {

@@ -30,6 +30,11 @@ use crate::encoding::Codec;
 const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,\
                     items.*.error.caused_by.reason";
 
+/// Bytes of an answer that are read at most; of one to a bulk request so many more for each event, which is a long reason. What
+/// is longer is cut, and so no answer that can be read.
+const ANSWER: usize = 16 << 20;
+const ENTRY: usize = 8 << 10;
+
 /// See [`Destination`].
 #[derive(Debug)]
 pub struct Elasticsearch {
@@ -58,7 +63,7 @@ impl Destination for Elasticsearch {
             body.extend_from_slice(&event.body);
             body.push(b'\n');
         }
-        match self.send(body).await {
+        match self.send(body, events.len()).await {
             Ok(said) if said.status.is_success() => bulk::answer(&said),
             Ok(said) => said.answer(events.len()),
             Err(reason) => Answer::again(reason),
@@ -80,14 +85,25 @@ impl Elasticsearch {
         format!("{BULK}&timeout={}ms", timeout.as_millis() * 3 / 4)
     }
 
-    async fn send(&self, body: Vec<u8>) -> Result<Said, String> {
-        self.request(Method::POST, &self.bulk, Some(("application/x-ndjson", body)))
-            .await
+    async fn send(&self, body: Vec<u8>, events: usize) -> Result<Said, String> {
+        let body = Some(("application/x-ndjson", body));
+        let longest = ANSWER + events * ENTRY;
+        self.request_for(longest, Method::POST, &self.bulk, body).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+    ) -> Result<Said, String> {
+        self.request_for(ANSWER, method, path, body).await
     }
 
     /// Asks one host after the other, until one answers. What has arrived at two of them has the same id.
-    async fn request(
+    async fn request_for(
         &self,
+        longest: usize,
         method: Method,
         path: &str,
         mut body: Option<(&'static str, Vec<u8>)>,
@@ -99,10 +115,10 @@ impl Elasticsearch {
             let said = match body {
                 Some((content_type, body)) => {
                     self.web
-                        .send(method.clone(), turn.url(path)?, content_type, body)
+                        .send(method.clone(), turn.url(path)?, content_type, body, longest)
                         .await
                 }
-                None => self.web.ask(method.clone(), turn.url(path)?).await,
+                None => self.web.ask(method.clone(), turn.url(path)?, longest).await,
             };
             match said {
                 Ok(said) => {

@@ -228,6 +228,7 @@ impl Destination for Http {
                 self.url.clone(),
                 self.form.content_type,
                 body,
+                web::STATUS_ONLY,
             )
             .await;
         match said {
@@ -238,7 +239,10 @@ impl Destination for Http {
 
     /// Any answer but a refused login says that somebody is there; what takes events may not answer to `HEAD`.
     async fn check(&self) -> Result<String, ComponentError> {
-        let said = self.web.ask(Method::HEAD, self.url.clone()).await?;
+        let said = self
+            .web
+            .ask(Method::HEAD, self.url.clone(), web::STATUS_ONLY)
+            .await?;
         match said.status.as_u16() {
             401 | 403 | 500..=599 => Err(format!("{}; {}", said.reason(), web::advice(said.status)).into()),
             _ => Ok("the server answers".to_owned()),

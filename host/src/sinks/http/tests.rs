@@ -192,6 +192,24 @@ async fn what_may_pass_is_sent_again() {
     assert!(requests.iter().all(|(.., body)| &body[..] == b"1\n2\n"));
 }
 
+/// What it says beside its status is not needed, and may have no end.
+#[tokio::test]
+async fn an_answer_without_an_end_is_an_answer() {
+    let (_server, uri, _guard) = serve(|_, _| {
+        let endless = stream::repeat(Ok::<_, std::convert::Infallible>(Bytes::from_static(
+            &[b' '; 4096],
+        )));
+        axum::body::Body::from_stream(endless).into_response()
+    })
+    .await;
+    let config = config(
+        &uri,
+        json!({ "request": { "timeout": "1s", "retry_attempts": 0 } }),
+    );
+    let (status, refused) = run(&config, &["1", "2"]).await;
+    assert_eq!((status, refused), (EventStatus::Delivered, vec![]));
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_answer_to_the_health_check_only() {
     let (_, uri, guard) = serve(ok).await;
