@@ -374,6 +374,13 @@ sinks: { out: { type: console, inputs: [tag] } }
     configure(dir.path(), &config.replace("file: tag.vrl", "source: '.v = 3'"));
     logged(&mut log, "the new configuration runs").await;
     assert_eq!(next(&mut stdin).await, json!({"v": 3}));
+    // A file that only the one names that was refused: it is repaired there.
+    std::fs::write(dir.path().join("new.vrl"), ".v = oops").unwrap();
+    configure(dir.path(), &config.replace("tag.vrl", "new.vrl"));
+    logged(&mut log, "is refused").await;
+    std::fs::write(dir.path().join("new.vrl"), ".v = 4").unwrap();
+    logged(&mut log, "the new configuration runs").await;
+    assert_eq!(next(&mut stdin).await, json!({"v": 4}));
     drop(stdin);
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
 }

@@ -35,13 +35,14 @@ pub(super) struct Reloader {
     pub(super) environment: Environment,
     pub(super) roster: Roster,
     pub(super) reloads: Reloads,
+    /// Looks at the files, if it is to.
+    pub(super) watch: Option<Watch>,
 }
 
 impl Reloader {
     /// Reloads whenever there is a reason, until dropped.
-    pub(super) async fn serve(mut self, mut questions: Questions, watch: bool) -> Infallible {
+    pub(super) async fn serve(mut self, mut questions: Questions) -> Infallible {
         let mut hangups = Hangups::new();
-        let mut watch = watch.then(|| Watch::new(&self.path, &self.current));
         loop {
             tokio::select! {
                 () = hangups.next() => {
@@ -58,12 +59,9 @@ impl Reloader {
                         let _ = asked.send(outcome);
                     }
                 }
-                () = changed(&mut watch) => {
+                () = changed(&mut self.watch) => {
                     info!("a file of the configuration has changed: reading it again");
                     self.reload().await;
-                    if let Some(watch) = &mut watch {
-                        watch.follow(&self.path, &self.current);
-                    }
                 }
             }
         }
@@ -100,6 +98,10 @@ impl Reloader {
 
     async fn take_over(&mut self) -> Result<Difference, Refused> {
         let mut next = pipeline::load(&self.path)?;
+        // Before they are read, and whether it is refused or not: it may be repaired in a file that only this one names.
+        if let Some(watch) = &mut self.watch {
+            watch.follow(&[&self.current, &next]);
+        }
         next.pipeline.workers = self.workers.number();
         next.only_changes_what_can_change(&self.current)?;
         let plan = next.plan()?;
@@ -121,6 +123,9 @@ impl Reloader {
         let running = std::mem::take(&mut self.current.pipeline);
         next.pipeline.keep(running, &difference);
         self.current = next;
+        if let Some(watch) = &mut self.watch {
+            watch.follow(&[&self.current]);
+        }
         self.roster.show(&self.current.pipeline);
         let gone = before.into_iter().filter(|slot| {
             let slots = self.roster.slots();
@@ -149,27 +154,30 @@ impl From<Failed> for Refused {
 }
 
 /// The files that a pipeline is built from.
-struct Watch {
+pub(super) struct Watch {
+    /// The configuration's own.
+    path: PathBuf,
     files: Vec<(PathBuf, Watched)>,
     tick: Interval,
 }
 
 impl Watch {
-    fn new(path: &std::path::Path, loaded: &Loaded) -> Self {
+    pub(super) fn new(path: PathBuf, loaded: &Loaded) -> Self {
         let mut tick = interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watch = Self {
+            path,
             files: Vec::new(),
             tick,
         };
-        watch.follow(path, loaded);
+        watch.follow(&[loaded]);
         watch
     }
 
-    /// Watches what the configuration names now. What was watched before stays as it was last seen.
-    fn follow(&mut self, path: &std::path::Path, loaded: &Loaded) {
-        let mut files = loaded.files_to_watch();
-        files.push(path.to_owned());
+    /// Watches what these configurations name. What was watched before stays as it was last seen.
+    fn follow(&mut self, named_by: &[&Loaded]) {
+        let mut files = vec![self.path.clone()];
+        files.extend(named_by.iter().flat_map(|loaded| loaded.files_to_watch()));
         self.files.retain(|(known, _)| files.contains(known));
         for file in files {
             if !self.files.iter().any(|(known, _)| *known == file) {

@@ -5,7 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use o365_core::{RunMode, ShutdownTrigger};
 use tracing::{info, warn};
 
-use super::{EXIT_OK, Failed, pipeline, reload::Reloader, signals};
+use super::{
+    EXIT_OK, Failed, pipeline,
+    reload::{Reloader, Watch},
+    signals,
+};
 use crate::{
     api,
     dead_letter::Target,
@@ -94,6 +98,9 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
 
     info!(config = %args.config.display(), data_dir = %data_dir.display(), "pipeline starts");
     let grace = loaded.grace;
+    let watch = args
+        .watch_config
+        .then(|| Watch::new(args.config.clone(), &loaded));
     let reloader = Reloader {
         workers: args.workers,
         path: args.config,
@@ -102,12 +109,13 @@ pub(super) async fn run(args: Args) -> Result<u8, Failed> {
         environment,
         roster: roster.clone(),
         reloads,
+        watch,
     };
     let run = signals::under(&shutdown, topology.run(&shutdown, grace));
     let ended = tokio::select! {
         ended = showing(run, &metrics, file.as_mut()) => ended,
         never = wasm::watch(|| roster.slots(), wasm::LOOK_EVERY) => match never {},
-        never = reloader.serve(questions, args.watch_config) => match never {},
+        never = reloader.serve(questions) => match never {},
     };
     // The last comparisons belong into the metrics, too.
     let slots = roster.slots();
