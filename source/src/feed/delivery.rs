@@ -60,7 +60,7 @@ pub(super) async fn deliver(
     let content_id = blob.content_id.clone();
     let span = trace::blob(&feed.shared.component, &feed.key, &blob);
     let outcome = async {
-        let unsent = Unsent(&feed.unsent);
+        let unsent = Unsent::count(feed);
         let fetched = tokio::select! {
             biased;
             () = feed.shared.stop.cancelled() => return Ok(Outcome::Abandoned),
@@ -103,6 +103,7 @@ async fn attempt(
         }),
         notifier,
         claim: Claim::new(&feed.tenant.in_flight),
+        unsent: Some(unsent),
         keys: Vec::new(),
         sent: 0,
         duplicates: 0,
@@ -111,7 +112,7 @@ async fn attempt(
     // The bytes are the pipeline's now; so is the way out, if this was the last blob.
     drop(held);
     drop(sending.out.take());
-    drop(unsent);
+    drop(sending.unsent.take());
     let Sending {
         notifier,
         claim,
@@ -135,6 +136,13 @@ async fn attempt(
 
 /// Counts a blob as not sent, until it is dropped.
 struct Unsent<'a>(&'a AtomicUsize);
+
+impl<'a> Unsent<'a> {
+    fn count(feed: &'a Feed) -> Self {
+        feed.unsent.fetch_add(1, Ordering::AcqRel);
+        Self(&feed.unsent)
+    }
+}
 
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
@@ -176,6 +184,8 @@ struct Sending<'a> {
     origin: Arc<Origin>,
     notifier: BatchNotifier,
     claim: Claim,
+    /// Nothing while it only waits for another blob.
+    unsent: Option<Unsent<'a>>,
     /// Ids of the events that were sent.
     keys: Vec<EventKey>,
     sent: u64,
@@ -224,8 +234,9 @@ impl Sending<'_> {
             }
         };
         tokio::pin!(ended);
+        self.unsent = None;
         tokio::select! {
-            () = &mut ended => {}
+            () = &mut ended => self.unsent = Some(Unsent::count(self.feed)),
             () = self.feed.closing.cancelled() => {
                 // The other blobs may end only when the pipeline's input does.
                 self.out = None;

@@ -56,7 +56,6 @@ pub(super) async fn run(feed: &Feed, out: SourceSender) -> Result<End, SourceErr
         } else {
             for blob in Box::pin(fetcher.next(active.len())).await? {
                 if let Some(out) = &fetcher.out {
-                    feed.unsent.fetch_add(1, Ordering::AcqRel);
                     fetcher.on_their_way.insert(blob.content_id.clone());
                     active.push(deliver(feed, blob, out.clone()).boxed());
                 }

@@ -9,12 +9,16 @@ use std::{
 };
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use o365_core::{
     Capacity, EventStatus, LogEvent, RunMode, ShutdownSignal, ShutdownTrigger, SourceSender, channel,
 };
 use o365_simulator::{Action, FaultRule, Operation};
 
-use crate::world::{PATIENCE, World, counts, distinct, id, ids};
+use crate::{
+    collectors::add,
+    world::{PATIENCE, World, counts, distinct, id, ids},
+};
 
 async fn busy_world() -> World {
     World::small(600, |simulated| {
@@ -108,9 +112,8 @@ async fn a_clean_stop_repeats_nothing() {
     assert_eq!(arrived, world.expected());
 }
 
-#[tokio::test]
-async fn a_sink_that_answers_only_at_its_end_does_not_hang_a_single_run() {
-    let world = World::small(100, |simulated| simulated.events_per_blob = 20).await;
+/// Runs once with a sink that answers only when its input has ended. Returns how many events it got.
+async fn answered_at_the_end(world: &World) -> usize {
     let (sender, mut receiver) = channel(Capacity::default());
     let source = world
         .source(SourceSender::new(sender), RunMode::Once, ShutdownSignal::never())
@@ -128,9 +131,26 @@ async fn a_sink_that_answers_only_at_its_end_does_not_hang_a_single_run() {
     };
     let (result, count) = tokio::time::timeout(PATIENCE, futures_util::future::join(source, drain))
         .await
-        .unwrap();
+        .expect("a single run ends");
     result.unwrap();
-    assert_eq!(count, 100);
+    count
+}
+
+#[tokio::test]
+async fn a_sink_that_answers_only_at_its_end_does_not_hang_a_single_run() {
+    let world = World::small(100, |simulated| simulated.events_per_blob = 20).await;
+    assert_eq!(answered_at_the_end(&world).await, 100);
+    assert_eq!(world.collect().await, Vec::<String>::new());
+}
+
+/// A blob with events of another one waits for its end, which such a sink brings when nothing is to come any more.
+#[tokio::test]
+async fn nor_does_it_when_events_come_again() {
+    let world = World::small(0, |_| {}).await;
+    for _ in 0..2 {
+        add(&world, TimeDelta::hours(2), &["a", "b"]);
+    }
+    assert_eq!(answered_at_the_end(&world).await, 2);
     assert_eq!(world.collect().await, Vec::<String>::new());
 }
 
