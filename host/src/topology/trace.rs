@@ -26,10 +26,10 @@ pub(super) fn deliver(key: &ComponentKey, mut batch: EventBatch) -> EventBatch {
     if !span.is_none() {
         let notifier = BatchNotifier::traced(span);
         for event in &mut batch {
-            event
-                .metadata_mut()
-                .finalizers_mut()
-                .merge(notifier.finalizer().into());
+            // First, so that the span has ended when the source hears of the event and goes on.
+            let finalizers = event.metadata_mut().finalizers_mut();
+            let others = std::mem::replace(finalizers, notifier.finalizer().into());
+            finalizers.merge(others);
         }
     }
     batch
