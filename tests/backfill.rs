@@ -95,13 +95,13 @@ async fn a_range_is_delivered_exactly_and_once() {
 async fn an_interrupted_one_goes_on_and_repeats_nothing() {
     let lab = lab().await;
     let range = Range::of(&lab);
-    // About a request a second at first, so that there is time to interrupt it.
+    // A dozen requests at once, then two a second, of the fifty that it takes: there is time to interrupt it.
     let slow = |rate: &str| {
         let mut arguments = range.arguments().to_vec();
         arguments.extend(["--requests-per-minute".to_owned(), rate.to_owned()]);
         lab.command(&["backfill"], &arguments)
     };
-    let mut child = slow("1200").stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = slow("120").stderr(Stdio::piped()).spawn().unwrap();
     wait_for(
         || !lab.delivered("out.ndjson").is_empty(),
         || "nothing is written".to_owned(),

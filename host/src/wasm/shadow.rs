@@ -201,11 +201,11 @@ struct Comparison {
 impl Comparison {
     fn run(mut self, calls: &Receiver<Sampled>) {
         while let Ok(call) = calls.recv() {
-            self.compare(call);
+            self.compare(&call);
         }
     }
 
-    fn compare(&mut self, call: Sampled) {
+    fn compare(&mut self, call: &Sampled) {
         let inputs: Vec<&[u8]> = call.inputs.iter().map(Bytes::as_ref).collect();
         let answers: Vec<Result<Outcome, String>> = match self.call(&call.context, &inputs) {
             Ok(answers) => answers.into_iter().map(Ok).collect(),

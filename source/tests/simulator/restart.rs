@@ -132,7 +132,7 @@ async fn answered_at_the_end(world: &World) -> usize {
     let (result, count) = tokio::time::timeout(PATIENCE, futures_util::future::join(source, drain))
         .await
         .expect("a single run ends");
-    result.unwrap();
+    result.expect("it is complete");
     count
 }
 

@@ -204,7 +204,7 @@ async fn an_answer_without_an_end_is_an_answer() {
     .await;
     let config = config(
         &uri,
-        json!({ "request": { "timeout": "1s", "retry_attempts": 0 } }),
+        json!({ "request": { "timeout": "30s", "retry_attempts": 0 } }),
     );
     let (status, refused) = run(&config, &["1", "2"]).await;
     assert_eq!((status, refused), (EventStatus::Delivered, vec![]));

@@ -345,7 +345,7 @@ async fn silence_is_no_acknowledgement_and_ends_the_connection() {
     let more = json!({"request": {"timeout": "1s", "retry_initial_backoff": "1ms"}});
     let (status, _) = run(&config(&url, more), &[r#"{"t":"a"}"#]).await;
     assert_eq!(status, EventStatus::Delivered);
-    assert_eq!(server.logins.lock().unwrap().len(), 2);
+    assert!(server.logins.lock().unwrap().len() >= 2);
     let (_, url, _guard) = serve(|_, _| Does::Nothing).await;
     let more = json!({"request": {"timeout": "1s"}});
     let (reason, overloaded) = reason(&config(&url, more)).await;

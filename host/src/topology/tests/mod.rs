@@ -254,6 +254,11 @@ impl Lab {
     }
 
     async fn run(&self) -> Result<u64, RunError> {
+        // Longer than any busy machine needs.
+        self.run_with(Duration::from_secs(30)).await
+    }
+
+    async fn run_with(&self, grace: Duration) -> Result<u64, RunError> {
         let environment = Environment {
             clock: Arc::new(SystemClock),
             shutdown: self.shutdown.signal(),
@@ -263,7 +268,7 @@ impl Lab {
         };
         let plan = plan(&self.pipeline).unwrap();
         let topology = build(&self.pipeline, &plan, &environment).await.unwrap();
-        topology.run(&self.shutdown, Duration::from_millis(200)).await
+        topology.run(&self.shutdown, grace).await
     }
 }
 
@@ -493,7 +498,7 @@ async fn what_does_not_drain_in_time_is_named() {
     );
     let lab = Lab::new(&source).sink("out", &["in"], &out);
     lab.shutdown.shutdown();
-    let error = lab.run().await.unwrap_err();
+    let error = lab.run_with(Duration::from_millis(200)).await.unwrap_err();
     assert!(
         matches!(&error, RunError::Grace { names, .. } if names.contains(&"out".to_owned())),
         "{error}"

@@ -134,9 +134,12 @@ async fn a_slow_candidate_is_not_waited_for() {
     for _ in 0..50 {
         mapped(&mut *worker);
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let elapsed = began.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+    // What waits, what runs, and what came to its deadline meanwhile.
+    let seen = 10 + elapsed.as_millis() / 200;
     let status = until(&slot, |status| status.compared + status.skipped >= 48).await;
-    assert!(status.skipped >= 40, "{status:?}");
+    assert!(u128::from(50 - status.skipped) <= seen, "{elapsed:?} {status:?}");
 }
 
 #[tokio::test]
@@ -207,6 +210,7 @@ async fn a_candidate_may_differ_only_in_its_options() {
     let (transform, slot) = swappable(&lab, &tagging('a'), |config| {
         "builtin:ecs".clone_into(&mut config.module);
         config.options = tags("old");
+        config.deadline = Some(Duration::from_mins(1));
         config.shadow = Some(shadow);
     })
     .await;
