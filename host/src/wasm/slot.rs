@@ -129,6 +129,13 @@ pub struct SlotStatus {
     pub refusal: Option<String>,
 }
 
+/// What becomes of a file that is as it was when it was read last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unchanged {
+    TakesOver,
+    IsLeftAlone,
+}
+
 struct Running {
     current: Arc<Module>,
     previous: Option<Arc<Module>>,
@@ -269,24 +276,23 @@ impl Slot {
 
     /// Reads the file again, and lets what is in it take over. Takes as long as loading and compiling do: up to seconds.
     pub fn reload(&self) -> Result<Swap, Refused> {
-        self.read_again(|_| true)
+        self.read_again(Unchanged::TakesOver)
     }
 
     /// As [`Self::reload`], for whoever knows only that the file may be another one: one that is as it was does not undo what
     /// an operator has chosen since, by a promotion or by going back.
     pub fn follow_file(&self) -> Result<Swap, Refused> {
-        self.read_again(|is_new| is_new)
+        self.read_again(Unchanged::IsLeftAlone)
     }
 
-    /// `takes_over` decides, told whether the file holds another component than when it was read last.
-    fn read_again(&self, takes_over: impl Fn(bool) -> bool) -> Result<Swap, Refused> {
+    fn read_again(&self, unchanged: Unchanged) -> Result<Swap, Refused> {
         let _one_at_a_time = lock(&self.changing);
         let began = Instant::now();
         match self.recipe.load(&self.engine) {
             Ok(module) => {
                 let digest = module.digest().to_owned();
                 let before = std::mem::replace(&mut lock(&self.running).read, digest);
-                if takes_over(before != module.digest()) {
+                if unchanged == Unchanged::TakesOver || before != module.digest() {
                     return Ok(self.take_over(Arc::new(module), began));
                 }
                 lock(&self.running).status.refusal = None;

@@ -197,47 +197,28 @@ async fn pages_that_lead_in_circles_make_the_window_smaller() {
     .await;
 }
 
+/// Also when the list of subscriptions lacks what it is asked for: the listing says it.
 #[tokio::test]
 async fn a_disabled_subscription_is_started_again() {
-    let world = survives([]).await;
-    world.handle().advance(Duration::from_mins(20));
-    world
-        .handle()
-        .disable_subscription(&world.tenants[0], ContentType::Exchange)
-        .unwrap();
-    assert_eq!(world.collect().await, Vec::<String>::new());
-    assert!(
+    let silent = FaultRule::new(Operation::ListSubscriptions, Action::MissingStatus);
+    for faults in [vec![], vec![silent]] {
+        let world = survives([]).await;
+        world.handle().advance(Duration::from_mins(20));
+        world.faults(faults);
         world
             .handle()
-            .is_subscribed(&world.tenants[0], ContentType::Exchange)
-            .unwrap()
-    );
-    assert_eq!(world.handle().report().starts.len(), 2);
-    world.assert_well_behaved();
-}
-
-/// The list of subscriptions may lack what it is asked for, and the listing says it.
-#[tokio::test]
-async fn a_disabled_subscription_is_started_again_whatever_the_list_says() {
-    let world = survives([]).await;
-    world.handle().advance(Duration::from_mins(20));
-    world.faults([FaultRule::new(
-        Operation::ListSubscriptions,
-        Action::MissingStatus,
-    )]);
-    world
-        .handle()
-        .disable_subscription(&world.tenants[0], ContentType::Exchange)
-        .unwrap();
-    assert_eq!(world.collect().await, Vec::<String>::new());
-    assert!(
-        world
-            .handle()
-            .is_subscribed(&world.tenants[0], ContentType::Exchange)
-            .unwrap()
-    );
-    assert_eq!(world.handle().report().starts.len(), 2);
-    world.assert_well_behaved();
+            .disable_subscription(&world.tenants[0], ContentType::Exchange)
+            .unwrap();
+        assert_eq!(world.collect().await, Vec::<String>::new());
+        assert!(
+            world
+                .handle()
+                .is_subscribed(&world.tenants[0], ContentType::Exchange)
+                .unwrap()
+        );
+        assert_eq!(world.handle().report().starts.len(), 2);
+        world.assert_well_behaved();
+    }
 }
 
 /// A gateway that dislikes one address, for example.
