@@ -128,15 +128,8 @@ struct Cycle {
     sweep: bool,
     current: Window,
     rest: VecDeque<Window>,
-    skipped: Skipped,
-}
-
-/// What could not be listed.
-#[derive(Debug, Clone, Copy, Default)]
-struct Skipped {
-    windows: usize,
-    /// Start of the oldest.
-    oldest: Option<DateTime<Utc>>,
+    /// What could not be listed.
+    skipped: Vec<Window>,
 }
 
 /// The oldest instant that may be listed now.
@@ -168,7 +161,7 @@ impl Planner {
             (Phase::Listing(cycle), Input::TooMuch) => self.halve(cycle),
             (Phase::Listing(cycle), Input::Refused) => self.refused(cycle, now),
             (Phase::Listing(cycle), Input::Skip) => self.skip(cycle),
-            (Phase::Listing(cycle), Input::Abort) => self.abort(&cycle),
+            (Phase::Listing(cycle), Input::Abort) => self.abort(cycle),
             (
                 phase,
                 Input::Poll { .. }
@@ -237,9 +230,8 @@ impl Planner {
             .take()
             .filter(|round| round.holds(now, self.settings.sweep_interval));
         let round = self.round.insert(round.unwrap_or_else(|| Round::new(now)));
-        let windows: Vec<_> = round.left(windows, end, lookback, now).collect();
-        let windows = round.failed_last(windows.into_iter());
-        effects.extend(self.next(sweep, windows, Skipped::default()));
+        let windows = round.left(windows, end, lookback, now);
+        effects.extend(self.next(sweep, windows, Vec::new()));
         effects
     }
 
@@ -262,8 +254,7 @@ impl Planner {
         };
         round.listed(cycle.current);
         // What was neither skipped nor is to come was listed, in this cycle or in those of the round before it.
-        let next = cycle.rest.iter().map(Window::start).min();
-        let left = next.into_iter().chain(cycle.skipped.oldest).min();
+        let left = cycle.rest.iter().chain(&cycle.skipped).map(Window::start).min();
         let reached = left.map_or(round.horizon(), |left| left.min(round.horizon()));
         progress.cursor = progress.cursor.max(reached);
         if left.is_none() && cycle.sweep {
@@ -274,28 +265,21 @@ impl Planner {
         effects
     }
 
-    fn abort(&mut self, cycle: &Cycle) -> Vec<Effect> {
-        if let Some(round) = &mut self.round {
-            if cycle.skipped.windows > 0 {
-                round.failed(cycle.current);
-            } else {
-                round.forgive();
-            }
+    fn abort(&mut self, mut cycle: Cycle) -> Vec<Effect> {
+        let left = cycle.skipped.len() + 1 + cycle.rest.len();
+        // If nothing was skipped, it is not the window that is to blame.
+        if let Some(round) = &mut self.round
+            && !cycle.skipped.is_empty()
+        {
+            cycle.skipped.push(cycle.current);
+            round.put_last(cycle.skipped);
         }
-        let left = cycle.skipped.windows + 1 + cycle.rest.len();
         vec![Effect::Done { left }]
     }
 
-    fn skip(&mut self, cycle: Cycle) -> Vec<Effect> {
-        if let Some(round) = &mut self.round {
-            round.failed(cycle.current);
-        }
-        let start = cycle.current.start();
-        let skipped = Skipped {
-            windows: cycle.skipped.windows + 1,
-            oldest: Some(cycle.skipped.oldest.map_or(start, |oldest| oldest.min(start))),
-        };
-        self.next(cycle.sweep, cycle.rest, skipped)
+    fn skip(&mut self, mut cycle: Cycle) -> Vec<Effect> {
+        cycle.skipped.push(cycle.current);
+        self.next(cycle.sweep, cycle.rest, cycle.skipped)
     }
 
     fn halve(&mut self, mut cycle: Cycle) -> Vec<Effect> {
@@ -341,12 +325,11 @@ impl Planner {
         effects
     }
 
-    fn next(&mut self, sweep: bool, mut rest: VecDeque<Window>, skipped: Skipped) -> Vec<Effect> {
+    fn next(&mut self, sweep: bool, mut rest: VecDeque<Window>, skipped: Vec<Window>) -> Vec<Effect> {
         let Some(current) = rest.pop_front() else {
-            let left = skipped.windows;
-            match &mut self.round {
-                Some(round) if left > 0 => round.forgive(),
-                round => *round = None,
+            let left = skipped.len();
+            if left == 0 {
+                self.round = None;
             }
             return vec![Effect::Done { left }];
         };

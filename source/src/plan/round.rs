@@ -22,8 +22,8 @@ pub(super) struct Round {
     spans: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     /// Up to where it has looked, by the time at which it did.
     horizon: DateTime<Utc>,
-    /// Starts of the windows that failed in its last cycle.
-    failed: Vec<DateTime<Utc>>,
+    /// What failed in its last cycle, if that was given up.
+    last: Vec<Window>,
 }
 
 impl Round {
@@ -33,7 +33,7 @@ impl Round {
             cycle: now,
             spans: Vec::new(),
             horizon: DateTime::<Utc>::MIN_UTC,
-            failed: Vec::new(),
+            last: Vec::new(),
         }
     }
 
@@ -66,27 +66,10 @@ impl Round {
         self.spans = merged;
     }
 
-    /// A window has failed. If the cycle is given up for it, those behind it were not asked for.
-    pub(super) fn failed(&mut self, window: Window) {
-        self.failed.push(window.start());
-    }
-
-    /// The last cycle came to its end, or something else than its windows kept it from it: there is nothing to put last.
-    pub(super) fn forgive(&mut self) {
-        self.failed.clear();
-    }
-
     /// What failed in a cycle that was given up comes last in the next one: a few windows that cannot be listed must not keep
     /// it from all others, as often as it begins.
-    pub(super) fn failed_last(&mut self, windows: impl Iterator<Item = Window>) -> VecDeque<Window> {
-        let failed = std::mem::take(&mut self.failed);
-        let (last, mut windows): (VecDeque<_>, VecDeque<_>) = windows.partition(|window| {
-            failed
-                .iter()
-                .any(|start| window.start() <= *start && *start < window.end())
-        });
-        windows.extend(last);
-        windows
+    pub(super) fn put_last(&mut self, failed: Vec<Window>) {
+        self.last = failed;
     }
 
     /// Of the windows of a cycle that begins now, up to `end`, those that are still to be listed.
@@ -96,10 +79,10 @@ impl Round {
         end: DateTime<Utc>,
         lookback: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> impl Iterator<Item = Window> {
+    ) -> VecDeque<Window> {
         let at_once = now - self.cycle < AT_ONCE;
         self.cycle = now;
-        windows.filter(move |window| {
+        let left = windows.filter(|window| {
             // Only behind the last window there is nothing: or the cursor would pass what was left out.
             let slack = if at_once && window.end() == end {
                 AT_ONCE
@@ -111,6 +94,15 @@ impl Round {
                 .iter()
                 .any(|(start, end)| *start <= window.start() && window.end() <= *end + slack);
             !done || (!at_once && window.end() > lookback)
-        })
+        });
+        // A window that was halved is whole again.
+        let has = |window: &Window, failed: &Window| {
+            window.start() <= failed.start() && failed.start() < window.end()
+        };
+        let failed = std::mem::take(&mut self.last);
+        let (last, mut windows): (VecDeque<_>, VecDeque<_>) =
+            left.partition(|window| failed.iter().any(|failed| has(window, failed)));
+        windows.extend(last);
+        windows
     }
 }
