@@ -11,6 +11,7 @@ mod network;
 mod numbers;
 mod patterns;
 mod rate;
+mod refused;
 mod restart;
 mod starts;
 mod world;
