@@ -17,6 +17,7 @@ pub mod enrichment;
 pub mod fixtures;
 pub mod folder;
 pub mod metrics;
+mod private;
 pub mod registry;
 pub mod reloads;
 pub mod roster;

@@ -13,7 +13,7 @@ mod tests;
 
 use std::{
     borrow::Cow,
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{Error, ErrorKind, Result, Write},
     path::{Path, PathBuf},
     sync::Arc,
@@ -27,6 +27,7 @@ pub(crate) use self::pieces::Pieces;
 pub use self::rotation::Rotation;
 use self::shape::End;
 pub(crate) use self::shape::Shape;
+use crate::private;
 
 /// Nobody moves a file that often in a row; some network file systems only look as if.
 const REOPENINGS: u32 = 3;
@@ -60,23 +61,18 @@ impl Default for Manner {
 
 impl Manner {
     fn make_directory(&self, dir: &Path) -> Result<()> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
         if self.private {
-            use std::os::unix::fs::DirBuilderExt;
-            builder.mode(0o700);
+            private::create_dir_all(dir)
+        } else {
+            std::fs::create_dir_all(dir)
         }
-        builder.create(dir)
     }
 
     fn open(&self, path: &Path) -> Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);
-        #[cfg(unix)]
         if self.private {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
+            private::owner_only(&mut options);
         }
         options.open(path)
     }

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use wasmtime::{Engine, component::Component};
 
 use super::deadline::Deadlines;
+use crate::private;
 
 const DIGEST_BYTES: usize = 32;
 
@@ -82,22 +83,11 @@ fn deserialize(engine: &Engine, path: &Path, code: &[u8]) -> Option<Component> {
 
 fn store(path: &Path, code: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    create_private_dir(dir)?;
+    private::create_dir_all(dir)?;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut file = fs::File::create(&temporary)?;
     file.write_all(&Sha256::digest(code))?;
     file.write_all(code)?;
     file.sync_all()?;
     fs::rename(&temporary, path)
-}
-
-#[cfg(unix)]
-fn create_private_dir(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-#[cfg(not(unix))]
-fn create_private_dir(dir: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)
 }

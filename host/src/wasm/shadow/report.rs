@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::{
     fixtures::diff,
+    private,
     wasm::{answer, bindings::exports::o365::transform::mapper::Outcome},
 };
 
@@ -66,13 +67,8 @@ impl Report {
         if self.file.is_none() {
             let mut options = File::options();
             options.create(true).append(true);
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::OpenOptionsExt;
-                // It holds parts of events.
-                options.mode(0o600);
-            }
-            let file = options.open(&self.path)?;
+            // It holds parts of events.
+            let file = private::owner_only(&mut options).open(&self.path)?;
             self.written += file.metadata()?.len();
             self.file = Some(BufWriter::new(file));
         }
