@@ -87,8 +87,6 @@ struct Sampled {
 /// See the module. Its thread ends with the last copy.
 pub(super) struct Shadow {
     module: Arc<Module>,
-    /// As configured, for messages.
-    name: String,
     sample: f64,
     status: Arc<Mutex<ShadowStatus>>,
     active: AtomicBool,
@@ -133,7 +131,6 @@ impl Shadow {
         info!(transform = %key, candidate = %module.digest(), sample = config.sample, "a candidate sees live events");
         Ok(Self {
             module,
-            name: config.module.clone(),
             sample: config.sample,
             status,
             active: AtomicBool::new(true),
@@ -144,11 +141,6 @@ impl Shadow {
 
     pub(super) fn module(&self) -> Arc<Module> {
         Arc::clone(&self.module)
-    }
-
-    /// The candidate as configured: `builtin:ecs` or a path.
-    pub(super) fn name(&self) -> &str {
-        &self.name
     }
 
     pub(super) fn status(&self) -> ShadowStatus {

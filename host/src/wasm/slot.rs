@@ -244,7 +244,7 @@ impl Slot {
         let shadow = self.shadow.as_ref().ok_or(Refused::NoCandidate)?;
         let module = shadow.module();
         if let Err(refused) = self.recipe.try_out(&module) {
-            self.refuse(shadow.name(), &refused);
+            self.refuse(module.name(), &refused);
             return Err(refused);
         }
         shadow.end();
